@@ -1,0 +1,123 @@
+package omni
+
+import (
+	"encoding/json"
+	"time"
+
+	"github.com/google/uuid"
+
+	"github.com/omnihub/omni/channels"
+)
+
+// Instance is one connected account on a channel.
+type Instance struct {
+	ID              uuid.UUID
+	TenantID        string
+	Name            string
+	Channel         string
+	Settings        InstanceSettings
+	ChannelConfig   json.RawMessage // secrets in the clear; never leaves the process
+	AgentAPIKey     string          // secret
+	Status          channels.Status
+	StatusReason    string
+	LastConnectedAt *time.Time
+	Disabled        bool  // disconnected by call: not to be connected at start
+	Version         int64 // grows with every change
+	CreatedAt       time.Time
+	UpdatedAt       time.Time
+}
+
+// InstanceSettings is what of an instance's configuration is no secret. Its
+// JSON is the contract's, without channelConfig and agent.apiKey.
+type InstanceSettings struct {
+	Agent     *AgentConfig    `json:"agent,omitempty"` // nil: the instance only records
+	Messaging MessagingConfig `json:"messaging"`
+	Media     MediaConfig     `json:"media"`
+	Access    AccessConfig    `json:"access"`
+}
+
+// AgentConfig says who answers. The API key is kept apart (Instance.AgentAPIKey).
+type AgentConfig struct {
+	Provider        string `json:"provider" enum:"echo,openai,anthropic,agno,webhook,custom,a2a" doc:"who answers"`
+	APIURL          string `json:"apiUrl,omitempty" doc:"base URL; for openai up to /v1"`
+	Model           string `json:"model,omitempty"`
+	SystemPrompt    string `json:"systemPrompt,omitempty"`
+	TimeoutSeconds  int    `json:"timeoutSeconds" doc:"of one call"`
+	Streaming       bool   `json:"streaming"`
+	Session         string `json:"session" enum:"chat,user,user-in-chat"`
+	HistoryMessages int    `json:"historyMessages"`
+	RetryForSeconds int    `json:"retryForSeconds"`
+	NoticeSeconds   int    `json:"noticeSeconds"`
+	FallbackText    string `json:"fallbackText,omitempty"`
+	Quick           string `json:"quick" enum:"auto,always,never"`
+}
+
+// MessagingConfig says when to answer and how.
+type MessagingConfig struct {
+	DebounceMode                string        `json:"debounceMode" enum:"disabled,fixed,randomized"`
+	DebounceMs                  int           `json:"debounceMs"`
+	DebounceMinMs               int           `json:"debounceMinMs"`
+	DebounceMaxMs               int           `json:"debounceMaxMs"`
+	DebounceMaxWaitMs           int           `json:"debounceMaxWaitMs"`
+	WhenBusy                    string        `json:"whenBusy" enum:"queue,interrupt"`
+	EnableAutoSplit             bool          `json:"enableAutoSplit"`
+	SplitDelayMs                int           `json:"splitDelayMs"`
+	ReplyTTLSeconds             int           `json:"replyTtlSeconds"`
+	CatchUpSeconds              int           `json:"catchUpSeconds"`
+	Triggers                    TriggerConfig `json:"triggers"`
+	TakeoverOnOwnMessageSeconds int           `json:"takeoverOnOwnMessageSeconds"`
+	UnknownPolicy               string        `json:"unknownPolicy" enum:"hold,skip,resend"`
+	ResetEmoji                  string        `json:"resetEmoji,omitempty"`
+	FollowUps                   []FollowUp    `json:"followUps,omitempty"`
+}
+
+// TriggerConfig says which messages are for us.
+type TriggerConfig struct {
+	DM        bool     `json:"dm"`
+	Mention   bool     `json:"mention"`
+	Reply     bool     `json:"reply"`
+	Names     []string `json:"names,omitempty"`
+	Reactions []string `json:"reactions,omitempty"`
+}
+
+// FollowUp is one message sent when a chat stays silent.
+type FollowUp struct {
+	AfterSeconds int    `json:"afterSeconds"`
+	Text         string `json:"text,omitempty"`
+	AgentPrompt  string `json:"agentPrompt,omitempty"`
+}
+
+// MediaConfig says which attachments are processed.
+type MediaConfig struct {
+	ProcessAudio     bool  `json:"processAudio"`
+	ProcessImages    bool  `json:"processImages"`
+	ProcessVideo     bool  `json:"processVideo"`
+	ProcessDocuments bool  `json:"processDocuments"`
+	ProcessOnBlocked bool  `json:"processOnBlocked"`
+	MaxBytes         int64 `json:"maxBytes"`
+}
+
+// AccessConfig says who may talk to the instance.
+type AccessConfig struct {
+	Mode string `json:"mode" enum:"disabled,blocklist,allowlist,pairing"`
+}
+
+// DefaultSettings are the values of fields left out.
+func DefaultSettings() InstanceSettings {
+	return InstanceSettings{
+		Messaging: MessagingConfig{
+			DebounceMode: "disabled", DebounceMaxWaitMs: 30000, WhenBusy: "queue", EnableAutoSplit: true,
+			ReplyTTLSeconds: 86400, CatchUpSeconds: 86400, UnknownPolicy: "hold",
+			Triggers: TriggerConfig{DM: true, Mention: true, Reply: true},
+		},
+		Media: MediaConfig{ProcessAudio: true, ProcessImages: true, ProcessVideo: true, ProcessDocuments: true,
+			MaxBytes: 26214400},
+		Access: AccessConfig{Mode: "disabled"},
+	}
+}
+
+// DefaultAgent are the values of agent fields left out.
+func DefaultAgent() AgentConfig {
+	return AgentConfig{Provider: "echo", TimeoutSeconds: 60, Session: "chat", HistoryMessages: 20,
+		RetryForSeconds: 900, Quick: "auto"}
+}
