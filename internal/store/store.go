@@ -14,6 +14,8 @@ import (
 type Store struct {
 	pool *pgxpool.Pool
 	q    *dbsqlc.Queries
+
+	nudge chan struct{} // see Nudge
 }
 
 // Open connects to Postgres and checks that it answers. maxConns ≤ 0 leaves
@@ -34,7 +36,7 @@ func Open(ctx context.Context, url string, maxConns int32) (*Store, error) {
 		pool.Close()
 		return nil, fmt.Errorf("reaching Postgres: %w", err)
 	}
-	return &Store{pool: pool, q: dbsqlc.New(pool)}, nil
+	return &Store{pool: pool, q: dbsqlc.New(pool), nudge: make(chan struct{}, 1)}, nil
 }
 
 // Close waits for running queries and closes the pool.
