@@ -14,6 +14,7 @@ import (
 type Store struct {
 	pool *pgxpool.Pool
 	q    *dbsqlc.Queries
+	box  Sealer // nil: rows with secrets can be neither written nor read
 
 	nudge chan struct{} // see Nudge
 }

@@ -1,0 +1,52 @@
+package omni
+
+import (
+	"encoding/base64"
+	"encoding/binary"
+	"fmt"
+	"time"
+
+	"github.com/google/uuid"
+)
+
+// Key is a place in a list that is ordered newest first by (time, id).
+type Key struct {
+	At time.Time // microseconds, as Postgres keeps them
+	ID uuid.UUID
+}
+
+// Page asks for at most Limit rows that come after After (nil: the first page).
+type Page struct {
+	Limit int
+	After *Key
+}
+
+// Cursor is the opaque form of a key, given to the outside.
+func (k Key) Cursor() string {
+	var b [24]byte
+	binary.BigEndian.PutUint64(b[:8], uint64(k.At.UnixMicro()))
+	copy(b[8:], k.ID[:])
+	return base64.RawURLEncoding.EncodeToString(b[:])
+}
+
+// ParseCursor reads what Cursor wrote; "" is the first page (nil).
+func ParseCursor(s string) (*Key, error) {
+	if s == "" {
+		return nil, nil //nolint:nilnil // no cursor is a valid answer, not a failure
+	}
+	b, err := base64.RawURLEncoding.DecodeString(s)
+	if err != nil || len(b) != 24 {
+		return nil, fmt.Errorf("cursor %q is not one that this hub gave out", s)
+	}
+	k := &Key{At: time.UnixMicro(int64(binary.BigEndian.Uint64(b[:8]))).UTC()}
+	copy(k.ID[:], b[8:])
+	return k, nil
+}
+
+// AfterParams are the page's start as nullable query parameters.
+func (p Page) AfterParams() (*time.Time, uuid.NullUUID) {
+	if p.After == nil {
+		return nil, uuid.NullUUID{}
+	}
+	return &p.After.At, uuid.NullUUID{UUID: p.After.ID, Valid: true}
+}
