@@ -1,0 +1,73 @@
+package activities
+
+import (
+	"errors"
+	"time"
+
+	"go.temporal.io/sdk/temporal"
+	"go.temporal.io/sdk/workflow"
+)
+
+// ReplyInput is the input of agent.Reply.
+type ReplyInput struct {
+	Turn TurnRef `json:"turn"`
+}
+
+// ReplyOutput is the output of agent.Reply: a count, never the text. State is
+// StateClosed while the turn is still this workflow's to deliver, else what
+// became of it.
+type ReplyOutput struct {
+	State         TurnState `json:"state"`
+	Parts         int       `json:"parts"`
+	QuickDelivery bool      `json:"quick_delivery,omitempty"`
+}
+
+// The stable types of agent errors. Final ones are not tried again.
+const (
+	ErrTypeAgentRateLimited    = "agent_rate_limited"
+	ErrTypeAgentTransient      = "agent_transient"
+	ErrTypeAgentBadCredentials = "agent_bad_credentials"
+	ErrTypeAgentBadRequest     = "agent_bad_request"
+	ErrTypeAgentMalformed      = "agent_malformed"
+	ErrTypeAgentUnsupported    = "agent_unsupported"
+)
+
+// Reply runs agent.Reply: locally where the agent is known to be quick, else,
+// or when it was not quick after all, as a regular activity that is retried
+// for retryFor.
+func Reply(ctx workflow.Context, in ReplyInput, isQuick bool, timeout, retryFor time.Duration) (ReplyOutput, error) {
+	if isQuick {
+		out, err := runLocal[ReplyOutput](quick(ctx), AgentReply, in)
+		if err == nil || Final(err) {
+			return out, err
+		}
+	}
+	return runRegular[ReplyOutput](workflow.WithActivityOptions(ctx, workflow.ActivityOptions{
+		TaskQueue:              QueueAgents,
+		Summary:                "turn " + in.Turn.TurnID.String(),
+		StartToCloseTimeout:    timeout + 15*time.Second, // the call's own timeout ends it first
+		ScheduleToCloseTimeout: max(retryFor, timeout) + 30*time.Second,
+		HeartbeatTimeout:       5 * time.Second,
+		RetryPolicy: &temporal.RetryPolicy{
+			InitialInterval: time.Second, BackoffCoefficient: 2, MaximumInterval: 30 * time.Second,
+		},
+	}), AgentReply, in)
+}
+
+// Final reports whether an activity's error says that trying again is useless.
+func Final(err error) bool {
+	var app *temporal.ApplicationError
+	return errors.As(err, &app) && app.NonRetryable()
+}
+
+// GiveUpInput is the input of agent.GiveUp.
+type GiveUpInput struct {
+	Turn  TurnRef `json:"turn"`
+	Error string  `json:"error"` // scrubbed by whoever made it
+	Type  string  `json:"type,omitempty"`
+}
+
+// GiveUp runs agent.GiveUp. Parts > 0: a fallback text is to be delivered.
+func GiveUp(ctx workflow.Context, in GiveUpInput) (ReplyOutput, error) {
+	return runLocal[ReplyOutput](local(ctx), AgentGiveUp, in)
+}

@@ -1,0 +1,91 @@
+package activities
+
+import (
+	"time"
+
+	"go.temporal.io/sdk/temporal"
+	"go.temporal.io/sdk/workflow"
+)
+
+// The steps, named as in docs/pipeline and in every trace.
+const (
+	IdentityResolve = "identity.Resolve"
+	AccessCheck     = "access.Check"
+	TurnJoin        = "turn.Join"
+	TurnClose       = "turn.Close"
+	TurnFinish      = "turn.Finish"
+	TurnWake        = "turn.Wake"
+	TurnSweep       = "turn.Sweep"
+	AgentReply      = "agent.Reply"
+	AgentGiveUp     = "agent.GiveUp"
+	DeliverSend     = "deliver.Send"
+)
+
+// The queues of regular activities. Local ones run where the workflow runs.
+const (
+	QueuePipeline = "omni-pipeline"
+	QueueAgents   = "omni-agents"
+	QueueDelivery = "omni-delivery"
+	QueueMedia    = "omni-media"
+)
+
+// QuickDeadline is how long a quick step may take before the regular activity
+// takes over. It stays below the workflow task's timeout.
+const QuickDeadline = 4 * time.Second
+
+// Step describes one entry of the catalogue; docs/pipeline-steps.md is made
+// from it and a test holds it against what the workers register.
+type Step struct {
+	Name  string
+	Queue string // "" for steps that only run locally
+	Local bool
+	Does  string
+}
+
+// Steps lists the catalogue in the order of the pipeline.
+func Steps() []Step {
+	return []Step{
+		{Name: IdentityResolve, Local: true, Does: "names the person; records the message if the recorder has not"},
+		{Name: AccessCheck, Local: true, Does: "decides once per message whether it may be answered"},
+		{Name: TurnJoin, Local: true, Does: "makes the message leader or follower of a turn; closes the turn at once if nothing is to wait for"},
+		{Name: TurnClose, Local: true, Does: "ends the collecting of a turn once it is quiet and fixes its batch"},
+		{Name: AgentReply, Queue: QueueAgents, Local: true, Does: "asks the agent, splits the answer and stores it with its parts"},
+		{Name: AgentGiveUp, Local: true, Does: "records that the agent failed for good; stores the fallback text if there is one"},
+		{Name: DeliverSend, Queue: QueueDelivery, Local: true, Does: "sends the parts in order, each claimed before and receipted after"},
+		{Name: TurnFinish, Local: true, Does: "gives the turn its outcome and names who waits behind"},
+		{Name: TurnWake, Local: true, Does: "wakes the leaders that wait behind"},
+		{Name: TurnSweep, Queue: QueuePipeline, Does: "adopts overdue turns whose workflow is gone"},
+	}
+}
+
+// local are the options of a step that is one short transaction: tried again
+// until the database answers, because nothing else can be done without it.
+func local(ctx workflow.Context) workflow.Context {
+	return workflow.WithLocalActivityOptions(ctx, workflow.LocalActivityOptions{
+		StartToCloseTimeout: 10 * time.Second,
+		RetryPolicy: &temporal.RetryPolicy{
+			InitialInterval: 50 * time.Millisecond, BackoffCoefficient: 2, MaximumInterval: 3 * time.Second,
+		},
+	})
+}
+
+// quick are the options of a step that usually is quick: one try, then the
+// regular activity takes over.
+func quick(ctx workflow.Context) workflow.Context {
+	return workflow.WithLocalActivityOptions(ctx, workflow.LocalActivityOptions{
+		ScheduleToCloseTimeout: QuickDeadline,
+		RetryPolicy:            &temporal.RetryPolicy{MaximumAttempts: 1},
+	})
+}
+
+func runLocal[Out any](ctx workflow.Context, name string, in any) (Out, error) {
+	var out Out
+	err := workflow.ExecuteLocalActivity(ctx, name, in).Get(ctx, &out)
+	return out, err
+}
+
+func runRegular[Out any](ctx workflow.Context, name string, in any) (Out, error) {
+	var out Out
+	err := workflow.ExecuteActivity(ctx, name, in).Get(ctx, &out)
+	return out, err
+}

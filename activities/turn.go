@@ -1,0 +1,88 @@
+package activities
+
+import (
+	"github.com/google/uuid"
+	"go.temporal.io/sdk/workflow"
+)
+
+// TurnRef names a turn as one workflow holds it.
+type TurnRef struct {
+	TenantID    string    `json:"tenant_id"`
+	InstanceID  uuid.UUID `json:"instance_id"`
+	Channel     string    `json:"channel"`
+	ChatID      uuid.UUID `json:"chat_id"`
+	TurnID      uuid.UUID `json:"turn_id"`
+	Epoch       int       `json:"epoch"`
+	WorkflowID  string    `json:"workflow_id"`
+	Leader      uuid.UUID `json:"leader"` // message id; the correlation id of the turn's events
+	Traceparent string    `json:"traceparent,omitempty"`
+}
+
+// CloseInput is the input of turn.Close.
+type CloseInput struct {
+	Turn TurnRef `json:"turn"`
+}
+
+// Close runs turn.Close.
+func Close(ctx workflow.Context, in CloseInput) (TurnView, error) {
+	return runLocal[TurnView](local(ctx), TurnClose, in)
+}
+
+// FinishInput is the input of turn.Finish.
+type FinishInput struct {
+	Turn    TurnRef `json:"turn"`
+	Outcome string  `json:"outcome"` // an Outcome constant
+	Error   string  `json:"error,omitempty"`
+}
+
+// The outcomes of turns and messages, as in search attribute OmniOutcome.
+const (
+	OutcomeAnswered  = "answered"
+	OutcomeFallback  = "fallback" // the agent failed; the fallback text went out
+	OutcomeFailed    = "failed"
+	OutcomeUnknown   = "unknown" // a part may or may not have arrived
+	OutcomeExpired   = "expired"
+	OutcomeCancelled = "cancelled"
+	OutcomeDenied    = "denied"
+	OutcomeIgnored   = "ignored"
+	OutcomePaused    = "paused"
+	OutcomeFollower  = "follower"
+	OutcomeAdopted   = "adopted"
+	OutcomeNothing   = "nothing" // the agent had nothing to say
+)
+
+// FinishOutput is the output of turn.Finish.
+type FinishOutput struct {
+	Outcome string   `json:"outcome"`        // the one that stands
+	Wake    []string `json:"wake,omitempty"` // workflows of the leaders that wait behind
+}
+
+// Finish runs turn.Finish.
+func Finish(ctx workflow.Context, in FinishInput) (FinishOutput, error) {
+	return runLocal[FinishOutput](local(ctx), TurnFinish, in)
+}
+
+// WakeInput is the input of turn.Wake.
+type WakeInput struct {
+	Workflows []string `json:"workflows"`
+}
+
+// SignalWake is the signal a waiting leader gets: look again.
+const SignalWake = "wake"
+
+// Wake runs turn.Wake. A leader that is missed looks again by itself.
+func Wake(ctx workflow.Context, in WakeInput) error {
+	_, err := runLocal[struct{}](local(ctx), TurnWake, in)
+	return err
+}
+
+// SweepInput is the input of turn.Sweep.
+type SweepInput struct {
+	Limit int `json:"limit"`
+}
+
+// SweepOutput is the output of turn.Sweep.
+type SweepOutput struct {
+	Suspect int `json:"suspect"`
+	Adopted int `json:"adopted"`
+}
