@@ -1,0 +1,193 @@
+package postgresd
+
+import (
+	"bytes"
+	"context"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"io/fs"
+	"net/url"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"runtime"
+	"sort"
+	"strconv"
+	"strings"
+)
+
+// Superuser is the role that owns everything in a cluster we make.
+const Superuser = "omni"
+
+// maxSocketPath is what every Unix allows for a socket's path (macOS: 104).
+const maxSocketPath = 103
+
+// Cluster is one Postgres data directory and how to run a server on it.
+// Below Dir lie data (PGDATA), run (the Unix socket) and password.
+type Cluster struct {
+	Bin   string // folder of postgres and initdb
+	Dir   string // absolute
+	Port  int    // TCP port on loopback; also the name of the Unix socket
+	Owner *Owner // nil: the user we are
+}
+
+func (c *Cluster) dataDir() string      { return filepath.Join(c.Dir, "data") }
+func (c *Cluster) runDir() string       { return filepath.Join(c.Dir, "run") }
+func (c *Cluster) passwordFile() string { return filepath.Join(c.Dir, "password") }
+
+// Socket is the path of the Unix socket.
+func (c *Cluster) Socket() string {
+	return filepath.Join(c.runDir(), ".s.PGSQL."+strconv.Itoa(c.Port))
+}
+
+// Initialised reports whether the cluster was made (and made completely).
+func (c *Cluster) Initialised() bool {
+	_, err := os.Stat(filepath.Join(c.Dir, "initialised"))
+	return err == nil
+}
+
+// Init makes the cluster unless it is there: folders with the right owner, a
+// random password, initdb. What an interrupted Init left is made anew.
+func (c *Cluster) Init(ctx context.Context, initdbArgs ...string) error {
+	if c.Initialised() {
+		return c.makeDirs()
+	}
+	for _, dir := range []string{c.dataDir(), c.runDir()} {
+		if err := os.RemoveAll(dir); err != nil {
+			return fmt.Errorf("clearing an unfinished Postgres cluster: %w", err)
+		}
+	}
+	if err := c.makeDirs(); err != nil {
+		return err
+	}
+	if err := os.WriteFile(c.passwordFile(), []byte(rand.Text()), 0o600); err != nil {
+		return fmt.Errorf("writing the Postgres password: %w", err)
+	}
+	if err := c.Owner.own(c.passwordFile()); err != nil {
+		return err
+	}
+	args := append([]string{
+		"--username=" + Superuser, "--pwfile=../password", "--encoding=UTF8", "--no-locale",
+		"--auth-local=trust", "--auth-host=scram-sha-256", "--no-instructions",
+	}, initdbArgs...)
+	cmd, done, err := c.command(ctx, "initdb", args...)
+	if err != nil {
+		return err
+	}
+	defer done()
+	var out bytes.Buffer
+	cmd.Stdout, cmd.Stderr = &out, &out
+	if err := cmd.Run(); err != nil {
+		return fmt.Errorf("making the Postgres cluster in %s: %w: %s", c.Dir, err, lastLine(out.String()))
+	}
+	return os.WriteFile(filepath.Join(c.Dir, "initialised"), nil, 0o600)
+}
+
+func (c *Cluster) makeDirs() error {
+	for _, dir := range []string{c.Dir, c.dataDir(), c.runDir()} {
+		if err := os.MkdirAll(dir, 0o700); err != nil {
+			return fmt.Errorf("making the Postgres folder: %w", err)
+		}
+		if err := c.Owner.own(dir); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// Server returns the command that runs the server in the foreground with
+// settings over those of postgresql.conf. done releases what Start needs and
+// may be called as soon as Start has returned.
+func (c *Cluster) Server(ctx context.Context, settings map[string]string) (cmd *exec.Cmd, done func(), err error) {
+	all := map[string]string{
+		"port":                    strconv.Itoa(c.Port),
+		"listen_addresses":        "127.0.0.1",
+		"unix_socket_directories": "../run",
+		"unix_socket_permissions": "0700",
+	}
+	for key, value := range settings {
+		all[key] = value
+	}
+	args := make([]string, 0, 2*len(all))
+	for key, value := range all {
+		args = append(args, "-c"+key+"="+value)
+	}
+	sort.Strings(args)
+	return c.command(ctx, "postgres", args...)
+}
+
+// command runs one of Postgres's programs inside the data directory, as the owner.
+//
+// An unprivileged owner often may not walk the path to the data directory (a
+// home or temporary folder with mode 0700). It needs not: the folder is opened
+// here, entered through its descriptor, and named by what the kernel calls the
+// process's own working directory.
+func (c *Cluster) command(ctx context.Context, program string, args ...string) (*exec.Cmd, func(), error) {
+	dir, dataArg, done := c.dataDir(), c.dataDir(), func() {}
+	if c.Owner != nil && runtime.GOOS == "linux" {
+		folder, err := os.Open(c.dataDir())
+		if err != nil {
+			return nil, nil, fmt.Errorf("opening the Postgres folder: %w", err)
+		}
+		dir, dataArg = fmt.Sprintf("/proc/self/fd/%d", folder.Fd()), "/proc/self/cwd"
+		done = func() { _ = folder.Close() }
+	}
+	cmd := exec.CommandContext(ctx, filepath.Join(c.Bin, program), append([]string{"-D", dataArg}, args...)...)
+	cmd.Dir = dir
+	// Nothing of ours (keys above all) belongs in Postgres's environment.
+	cmd.Env = []string{"PATH=" + os.Getenv("PATH"), "LC_ALL=C", "TZ=UTC", "LD_LIBRARY_PATH=" + os.Getenv("LD_LIBRARY_PATH")}
+	cmd.SysProcAttr = sysProcAttr(c.Owner)
+	return cmd, done, nil
+}
+
+// URL is the connection URL of one database: over the Unix socket, or over
+// loopback TCP where the socket's path is longer than systems allow.
+func (c *Cluster) URL(database string) (string, error) {
+	if len(c.Socket()) > maxSocketPath {
+		return c.TCPURL(database)
+	}
+	return fmt.Sprintf("postgres://%s@/%s?host=%s&port=%d&sslmode=disable",
+		Superuser, database, url.QueryEscape(c.runDir()), c.Port), nil
+}
+
+// TCPURL is the connection URL of one database over loopback TCP, with the password.
+func (c *Cluster) TCPURL(database string) (string, error) {
+	password, err := c.Password()
+	if err != nil {
+		return "", err
+	}
+	return fmt.Sprintf("postgres://%s:%s@127.0.0.1:%d/%s?sslmode=disable", Superuser, password, c.Port, database), nil
+}
+
+// Password is the superuser's, for connections over TCP.
+func (c *Cluster) Password() (string, error) {
+	password, err := os.ReadFile(c.passwordFile())
+	if err != nil {
+		return "", fmt.Errorf("reading the Postgres password: %w", err)
+	}
+	return strings.TrimSpace(string(password)), nil
+}
+
+// PID is the running (or crashed) postmaster's, from postmaster.pid; 0 when
+// there is no such file.
+func (c *Cluster) PID() (int, error) {
+	content, err := os.ReadFile(filepath.Join(c.dataDir(), "postmaster.pid"))
+	if errors.Is(err, fs.ErrNotExist) {
+		return 0, nil
+	}
+	if err != nil {
+		return 0, fmt.Errorf("reading postmaster.pid: %w", err)
+	}
+	first, _, _ := strings.Cut(string(content), "\n")
+	pid, err := strconv.Atoi(strings.TrimSpace(first))
+	if err != nil || pid <= 0 {
+		return 0, nil // half written: whoever wrote it is gone
+	}
+	return pid, nil
+}
+
+func lastLine(out string) string {
+	lines := strings.Split(strings.TrimSpace(out), "\n")
+	return strings.TrimSpace(lines[len(lines)-1])
+}

@@ -1,0 +1,81 @@
+package store
+
+import (
+	"context"
+	"database/sql"
+	"fmt"
+	"time"
+
+	_ "github.com/jackc/pgx/v5/stdlib" // goose speaks database/sql
+
+	"github.com/omnihub/omni/migrations"
+)
+
+// partitionsAhead is how many months of the log have their partition made in
+// advance.
+const partitionsAhead = 2
+
+// Migration is one schema file and whether it is applied.
+type Migration struct {
+	Path      string
+	Applied   bool
+	AppliedAt time.Time // zero unless applied
+}
+
+// Migrate brings the schema up to date and makes the log's next partitions. It
+// may be called by any number of processes at once. It returns the files applied.
+func Migrate(ctx context.Context, url string) ([]string, error) {
+	db, err := openSQL(ctx, url)
+	if err != nil {
+		return nil, err
+	}
+	defer func() { _ = db.Close() }()
+	applied, err := migrations.Up(ctx, db)
+	if err != nil {
+		return applied, err
+	}
+	if _, err := db.ExecContext(ctx, "SELECT events_ensure_partitions($1)", partitionsAhead); err != nil {
+		return applied, fmt.Errorf("making partitions of the event log: %w", err)
+	}
+	return applied, nil
+}
+
+// MigrationStatus lists every migration this binary knows, in order.
+func MigrationStatus(ctx context.Context, url string) ([]Migration, error) {
+	db, err := openSQL(ctx, url)
+	if err != nil {
+		return nil, err
+	}
+	defer func() { _ = db.Close() }()
+	statuses, err := migrations.Status(ctx, db)
+	if err != nil {
+		return nil, err
+	}
+	out := make([]Migration, 0, len(statuses))
+	for _, status := range statuses {
+		out = append(out, Migration{
+			Path: status.Source.Path, Applied: !status.AppliedAt.IsZero(), AppliedAt: status.AppliedAt,
+		})
+	}
+	return out, nil
+}
+
+// EnsurePartitions makes the log's partitions of this month and the next ones.
+func (s *Store) EnsurePartitions(ctx context.Context) error {
+	if _, err := s.pool.Exec(ctx, "SELECT events_ensure_partitions($1)", partitionsAhead); err != nil {
+		return fmt.Errorf("making partitions of the event log: %w", err)
+	}
+	return nil
+}
+
+func openSQL(ctx context.Context, url string) (*sql.DB, error) {
+	db, err := sql.Open("pgx", url)
+	if err != nil {
+		return nil, fmt.Errorf("reading DATABASE_URL: %w", err)
+	}
+	if err := db.PingContext(ctx); err != nil {
+		_ = db.Close()
+		return nil, fmt.Errorf("reaching Postgres: %w", err)
+	}
+	return db, nil
+}
