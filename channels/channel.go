@@ -45,6 +45,10 @@ type Config struct {
 	InstanceID string          // UUID
 	Values     json.RawMessage // channelConfig with secrets in the clear
 	PublicURL  string          // where the outside reaches this hub, "" if unknown
+
+	// CheckURL refuses addresses that outgoing calls of this hub may not reach.
+	// Who builds a Config sets it; where it is nil only the URL's form is checked.
+	CheckURL func(rawURL string) error
 }
 
 // Decode reads Values into v, which has json tags.
