@@ -4,9 +4,12 @@ import (
 	"context"
 	"fmt"
 
+	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgxpool"
+	"github.com/maypok86/otter/v2"
 
+	"github.com/omnihub/omni/internal/omni"
 	"github.com/omnihub/omni/internal/store/dbsqlc"
 )
 
@@ -16,7 +19,9 @@ type Store struct {
 	q    *dbsqlc.Queries
 	box  Sealer // nil: rows with secrets can be neither written nor read
 
-	nudge chan struct{} // see Nudge
+	nudge   chan struct{}                                 // see Nudge
+	batches *otter.Cache[batchKey, []byte]                // see TurnBatch
+	inbound *otter.Cache[uuid.UUID, *omni.InboundMessage] // see InboundMessage
 }
 
 // Open connects to Postgres and checks that it answers. maxConns ≤ 0 leaves
@@ -37,7 +42,11 @@ func Open(ctx context.Context, url string, maxConns int32) (*Store, error) {
 		pool.Close()
 		return nil, fmt.Errorf("reaching Postgres: %w", err)
 	}
-	return &Store{pool: pool, q: dbsqlc.New(pool), nudge: make(chan struct{}, 1)}, nil
+	return &Store{
+		pool: pool, q: dbsqlc.New(pool), nudge: make(chan struct{}, 1),
+		batches: otter.Must(&otter.Options[batchKey, []byte]{MaximumSize: 4096}),
+		inbound: otter.Must(&otter.Options[uuid.UUID, *omni.InboundMessage]{MaximumSize: 4096}),
+	}, nil
 }
 
 // Close waits for running queries and closes the pool.

@@ -25,6 +25,12 @@ type ApiKey struct {
 	CreatedAt   time.Time
 }
 
+type AppliedEvent struct {
+	ID        uuid.UUID
+	TenantID  string
+	AppliedAt time.Time
+}
+
 type ChannelKv struct {
 	TenantID   string
 	InstanceID uuid.UUID
@@ -112,6 +118,7 @@ type IdempotencyKey struct {
 	BodyHash  []byte
 	MessageID uuid.UUID
 	CreatedAt time.Time
+	StartedAt *time.Time
 }
 
 type Identity struct {

@@ -1,0 +1,28 @@
+package omni
+
+import (
+	"github.com/google/uuid"
+
+	"github.com/omnihub/omni/channels/message"
+)
+
+// InboundMessage is what the first steps of the pipeline need of a message.
+type InboundMessage struct {
+	ID       uuid.UUID
+	PersonID uuid.NullUUID
+	Status   Status
+	Kind     message.Kind
+	FromMe   bool
+	SenderID string // the platform's
+	Text     string
+	Content  message.Content
+	Facts    MessageFacts
+}
+
+// AccessDecision is what access.Check decided.
+type AccessDecision struct {
+	Mode     string
+	Decision string // allow deny silent pair
+	RuleID   uuid.NullUUID
+	Reason   string
+}

@@ -1,0 +1,101 @@
+package omni
+
+import (
+	"time"
+
+	"github.com/google/uuid"
+
+	"github.com/omnihub/omni/channels/message"
+)
+
+// Attempt says which try of a step is running, for the event it writes.
+type Attempt struct {
+	StartedAt time.Time
+	Number    int
+}
+
+// TurnView is a turn as the asking workflow must see it now. State is one of
+// the TurnState values of package activities.
+type TurnView struct {
+	State    string
+	TurnID   uuid.NullUUID
+	Epoch    int
+	Leader   uuid.NullUUID
+	Wait     time.Duration
+	Outcome  string
+	Messages int
+	Answered bool
+	Suspect  uuid.NullUUID // an overdue turn: ask Temporal whether its workflow lives
+}
+
+// TurnMessage is one message of a batch, as it read when the turn closed.
+type TurnMessage struct {
+	ID         uuid.UUID       `json:"id"`
+	Text       string          `json:"text"`
+	Content    message.Content `json:"content"`
+	SenderName string          `json:"senderName"`
+	SenderID   string          `json:"senderId"`
+	PersonID   uuid.NullUUID   `json:"personId"`
+	ExternalID string          `json:"externalId"`
+	Seq        int64           `json:"seq"`
+	SentAt     *time.Time      `json:"sentAt"`
+	Facts      MessageFacts    `json:"facts"`
+}
+
+// JoinParams are the parameters of JoinTurn.
+type JoinParams struct {
+	ChatID       uuid.UUID
+	MessageID    uuid.UUID
+	SessionKey   string
+	Agent        string
+	WorkflowID   string
+	TurnID       uuid.UUID     // of the turn that the message would lead
+	Refuse       string        // why the message is not answered, "" if it is
+	Quiet        time.Duration // debounce after this message
+	QuietCap     time.Duration // from the first message
+	MediaPending bool
+	Close        bool // nothing to wait for: close in the same transaction
+	Closing      ClosingParams
+	Attempt      Attempt
+}
+
+// ClosingParams are what closing a turn needs beside the turn.
+type ClosingParams struct {
+	Provider     string
+	AnswerWithin time.Duration // until the turn is suspect
+	MediaWithin  time.Duration // how long pending media is waited for
+}
+
+// Answer is what an agent said, split into parts.
+type Answer struct {
+	Text    string
+	Parts   []message.Content
+	Took    time.Duration
+	Details map[string]any // added to the data of agent.response: usage, model
+}
+
+// FinishParams are the parameters of FinishTurn.
+type FinishParams struct {
+	ChatID     uuid.UUID
+	TurnID     uuid.UUID
+	WorkflowID string
+	Epoch      int
+	Outcome    string
+	Error      string
+	DeadLetter string // the step whose failure becomes a dead letter, "" for none
+	Attempts   int    // of that step
+	Attempt    Attempt
+}
+
+// SuspectTurn is an overdue turn.
+type SuspectTurn struct {
+	ID          uuid.UUID
+	TenantID    string
+	InstanceID  uuid.UUID
+	Channel     string
+	ChatID      uuid.UUID
+	Leader      uuid.UUID
+	WorkflowID  string
+	Epoch       int
+	Traceparent string
+}

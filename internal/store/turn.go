@@ -1,0 +1,184 @@
+package store
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"time"
+
+	"github.com/google/uuid"
+	"github.com/jackc/pgx/v5/pgtype"
+
+	"github.com/omnihub/omni/channels/message"
+	"github.com/omnihub/omni/internal/omni"
+	"github.com/omnihub/omni/internal/store/dbsqlc"
+)
+
+// JoinTurn is turn.Join: see turn_join in the migrations.
+func (s *Store) JoinTurn(ctx context.Context, p omni.JoinParams) (omni.TurnView, error) {
+	row := s.pool.QueryRow(ctx, `SELECT * FROM turn_join($1,$2,$3,$4,$5,$6,$7,$8,$9,$10,$11,$12,$13,$14,$15,$16)`,
+		p.ChatID, p.MessageID, p.SessionKey, p.Agent, p.WorkflowID, p.TurnID, p.Refuse, p.Quiet, p.QuietCap,
+		p.MediaPending, p.Close, p.Closing.Provider, p.Closing.AnswerWithin, p.Closing.MediaWithin,
+		p.Attempt.StartedAt, p.Attempt.Number)
+	v, err := s.scanTurnView(row)
+	if err != nil {
+		return omni.TurnView{}, fmt.Errorf("joining a turn with message %s: %w", p.MessageID, err)
+	}
+	return v, nil
+}
+
+// CloseTurn is turn.Close: see turn_close in the migrations.
+func (s *Store) CloseTurn(ctx context.Context, chat, turn uuid.UUID, workflowID string, epoch int, c omni.ClosingParams, a omni.Attempt) (omni.TurnView, error) {
+	row := s.pool.QueryRow(ctx, `SELECT * FROM turn_close($1,$2,$3,$4,$5,$6,$7,$8,$9)`,
+		chat, turn, workflowID, epoch, c.Provider, c.AnswerWithin, c.MediaWithin, a.StartedAt, a.Number)
+	v, err := s.scanTurnView(row)
+	if err != nil {
+		return omni.TurnView{}, fmt.Errorf("closing turn %s: %w", turn, err)
+	}
+	return v, nil
+}
+
+type rowScanner interface{ Scan(dest ...any) error }
+
+func (s *Store) scanTurnView(row rowScanner) (omni.TurnView, error) {
+	var (
+		v                     omni.TurnView
+		state, outcome        *string
+		epoch, waitMs, amount *int
+		answered              *bool
+		batch                 []byte
+	)
+	if err := row.Scan(&state, &v.TurnID, &epoch, &v.Leader, &waitMs, &outcome, &amount, &answered, &v.Suspect, &batch); err != nil {
+		return omni.TurnView{}, err
+	}
+	v.State, v.Outcome = deref(state), deref(outcome)
+	v.Epoch, v.Messages, v.Answered = deref(epoch), deref(amount), deref(answered)
+	v.Wait = time.Duration(deref(waitMs)) * time.Millisecond
+	if batch != nil && v.TurnID.Valid {
+		// The step that answers usually runs next, in this process.
+		s.batches.Set(batchKey{v.TurnID.UUID, v.Epoch}, batch)
+	}
+	return v, nil
+}
+
+func deref[T any](p *T) T {
+	var zero T
+	if p == nil {
+		return zero
+	}
+	return *p
+}
+
+// TurnBatch returns the messages a closed turn answers, by sequence, as they
+// read when it closed in this process, else as they read now.
+func (s *Store) TurnBatch(ctx context.Context, turn uuid.UUID, epoch int) ([]omni.TurnMessage, error) {
+	raw, ok := s.batches.GetIfPresent(batchKey{turn, epoch})
+	if !ok {
+		if err := s.pool.QueryRow(ctx, `SELECT turn_batch($1)`, turn).Scan(&raw); err != nil {
+			return nil, fmt.Errorf("reading the batch of turn %s: %w", turn, err)
+		}
+	}
+	var batch []omni.TurnMessage
+	if err := json.Unmarshal(raw, &batch); err != nil {
+		return nil, fmt.Errorf("decoding the batch of turn %s: %w", turn, err)
+	}
+	return batch, nil
+}
+
+// batchKey is a turn at an epoch.
+type batchKey struct {
+	turn  uuid.UUID
+	epoch int
+}
+
+// AnswerTurn stores the answer of a turn with its parts; the first stored
+// answer wins. It returns a TurnState ("closed": deliver the parts) and how
+// many parts there are.
+func (s *Store) AnswerTurn(ctx context.Context, chat, turn uuid.UUID, workflowID string, epoch int, ans omni.Answer,
+	deliverWithin time.Duration, a omni.Attempt) (state string, parts int, err error) {
+	contents, err := json.Marshal(ans.Parts)
+	if err != nil {
+		return "", 0, fmt.Errorf("encoding the parts of turn %s: %w", turn, err)
+	}
+	if ans.Parts == nil {
+		contents = []byte("[]")
+	}
+	details, err := json.Marshal(ans.Details)
+	if err != nil {
+		return "", 0, fmt.Errorf("encoding the details of turn %s: %w", turn, err)
+	}
+	if ans.Details == nil {
+		details = []byte("{}")
+	}
+	ids := make([]uuid.UUID, len(ans.Parts))
+	for i := range ids {
+		ids[i] = omni.PartID(turn, i)
+	}
+	err = s.pool.QueryRow(ctx, `SELECT state, parts FROM turn_answer($1,$2,$3,$4,$5,$6,$7,$8,$9,$10,$11,$12)`,
+		chat, turn, workflowID, epoch, ans.Text, contents, ids, int(ans.Took.Milliseconds()), details, deliverWithin,
+		a.StartedAt, a.Number).Scan(&state, &parts)
+	if err != nil {
+		return "", 0, fmt.Errorf("storing the answer of turn %s: %w", turn, err)
+	}
+	s.batches.Invalidate(batchKey{turn, epoch})
+	s.Nudge()
+	return state, parts, nil
+}
+
+// TouchTurn keeps an answering turn from becoming suspect for another while.
+// It returns false where the turn is no longer the caller's.
+func (s *Store) TouchTurn(ctx context.Context, turn uuid.UUID, workflowID string, epoch int, within time.Duration) (bool, error) {
+	var mine bool
+	if err := s.pool.QueryRow(ctx, `SELECT turn_touch($1,$2,$3,$4)`, turn, workflowID, epoch, within).Scan(&mine); err != nil {
+		return false, fmt.Errorf("touching turn %s: %w", turn, err)
+	}
+	return mine, nil
+}
+
+// FinishTurn is turn.Finish. It returns the outcome that stands and the
+// workflows of the leaders that wait behind.
+func (s *Store) FinishTurn(ctx context.Context, p omni.FinishParams) (outcome string, wake []string, err error) {
+	err = s.pool.QueryRow(ctx, `SELECT outcome, wake FROM turn_finish($1,$2,$3,$4,$5,$6,$7,$8,$9,$10)`,
+		p.ChatID, p.TurnID, p.WorkflowID, p.Epoch, p.Outcome, p.Error, p.DeadLetter, p.Attempts,
+		p.Attempt.StartedAt, p.Attempt.Number).Scan(&outcome, &wake)
+	if err != nil {
+		return "", nil, fmt.Errorf("finishing turn %s: %w", p.TurnID, err)
+	}
+	s.Nudge()
+	return outcome, wake, nil
+}
+
+// OverdueTurns lists turns past their due time, oldest first; with only set,
+// just that turn if it is overdue.
+func (s *Store) OverdueTurns(ctx context.Context, only uuid.NullUUID, limit int) ([]omni.SuspectTurn, error) {
+	rows, err := s.q.OverdueTurns(ctx, dbsqlc.OverdueTurnsParams{Only: only, LimitTo: int32(limit)})
+	if err != nil {
+		return nil, fmt.Errorf("listing overdue turns: %w", err)
+	}
+	suspects := make([]omni.SuspectTurn, len(rows))
+	for i, r := range rows {
+		suspects[i] = omni.SuspectTurn{ID: r.ID, TenantID: r.TenantID, InstanceID: r.InstanceID, Channel: r.Channel,
+			ChatID: r.ChatID, Leader: r.Leader, WorkflowID: r.WorkflowID, Epoch: int(r.Epoch)}
+	}
+	return suspects, nil
+}
+
+// PostponeTurn says that the workflow of an overdue turn was found alive.
+func (s *Store) PostponeTurn(ctx context.Context, turn uuid.UUID, by time.Duration) error {
+	interval := pgtype.Interval{Microseconds: by.Microseconds(), Valid: true}
+	if err := s.q.PostponeTurn(ctx, dbsqlc.PostponeTurnParams{ID: turn, By: interval}); err != nil {
+		return fmt.Errorf("postponing turn %s: %w", turn, err)
+	}
+	return nil
+}
+
+// AdoptTurn gives an overdue turn to another workflow. ok is false where
+// somebody was quicker.
+func (s *Store) AdoptTurn(ctx context.Context, t omni.SuspectTurn, newWorkflowID string) (epoch int, ok bool, err error) {
+	var e *int
+	err = s.pool.QueryRow(ctx, `SELECT turn_adopt($1,$2,$3,$4,$5)`, t.ChatID, t.ID, t.WorkflowID, t.Epoch, newWorkflowID).Scan(&e)
+	if err != nil {
+		return 0, false, fmt.Errorf("adopting turn %s: %w", t.ID, err)
+	}
+	return deref(e), e != nil, nil
+}

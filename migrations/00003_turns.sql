@@ -1,0 +1,387 @@
+-- +goose Up
+
+-- The decisions about a chat. Each function is one short transaction that
+-- takes the chat's row lock first and then reads: inside a PL/pgSQL function
+-- every statement has a snapshot of its own, so what is read after the lock is
+-- what the last holder wrote. (One CTE could not do this: its snapshot is older
+-- than its lock.) Each function first returns what is already true, because
+-- everything since the last completed workflow task may run again.
+
+CREATE TYPE turn_view AS (
+    state    text,     -- leader follower closed wait behind finished cancelled adopted paused ignored
+    turn_id  uuid,
+    epoch    int,
+    leader   uuid,
+    wait_ms  int,
+    outcome  text,
+    messages int,
+    answered boolean,  -- the answer is stored
+    suspect  uuid,     -- an overdue turn: somebody should ask Temporal about it
+    batch    jsonb     -- closed: the messages, by sequence, as they read now
+);
+
+-- The batch of a turn, as it reads now.
+-- +goose StatementBegin
+CREATE FUNCTION turn_batch(p_turn uuid) RETURNS jsonb LANGUAGE sql STABLE AS $$
+    SELECT coalesce(jsonb_agg(jsonb_build_object(
+        'id', id, 'text', text, 'content', content, 'senderName', sender_name, 'senderId', sender_platform_id,
+        'personId', person_id, 'externalId', external_id, 'seq', seq, 'sentAt', sent_at, 'facts', facts) ORDER BY seq), '[]')
+    FROM messages
+    WHERE turn_id = p_turn AND direction = 'inbound' AND deleted_at IS NULL
+$$;
+-- +goose StatementEnd
+
+-- What is true of a turn for the workflow that asks on behalf of a message.
+-- +goose StatementBegin
+CREATE FUNCTION turn_seen(t turns, p_message uuid, p_workflow text) RETURNS turn_view LANGUAGE plpgsql AS $$
+DECLARE
+    v turn_view;
+BEGIN
+    v.turn_id := t.id; v.epoch := t.epoch; v.leader := t.leader; v.outcome := t.outcome;
+    v.answered := t.part_count IS NOT NULL;
+    IF t.workflow_id <> p_workflow THEN
+        v.state := CASE WHEN t.leader = p_message THEN 'adopted' ELSE 'follower' END;
+    ELSIF t.state = 'collecting' THEN
+        v.state := 'leader';
+        v.wait_ms := greatest(0, ceil(extract(epoch FROM t.quiet_at - clock_timestamp()) * 1000))::int;
+    ELSIF t.state = 'answering' THEN
+        v.state := 'closed';
+        v.batch := turn_batch(t.id);
+        v.messages := jsonb_array_length(v.batch);
+    ELSIF t.state = 'cancelled' THEN
+        v.state := 'cancelled';
+    ELSE
+        v.state := 'finished';
+    END IF;
+    RETURN v;
+END $$;
+-- +goose StatementEnd
+
+-- Gives a turn its outcome. The chat is locked. Returns the workflows of the
+-- leaders that wait behind.
+-- +goose StatementBegin
+CREATE FUNCTION turn_finish_locked(t turns, p_outcome text, p_error text, p_step text, p_started timestamptz, p_attempt int)
+RETURNS text[] LANGUAGE plpgsql AS $$
+DECLARE
+    final text := CASE p_outcome WHEN 'answered' THEN 'answered' WHEN 'nothing' THEN 'answered' WHEN 'cancelled' THEN 'cancelled'
+                       WHEN 'ignored' THEN 'cancelled' WHEN 'expired' THEN 'expired' ELSE 'failed' END;
+    wake  text[];
+BEGIN
+    UPDATE turns SET state = final, outcome = p_outcome, error = p_error, finished_at = clock_timestamp(), sender = NULL,
+        deliver_ms = CASE WHEN final = 'answered' THEN round(extract(epoch FROM clock_timestamp() - closed_at) * 1000)::int - coalesce(agent_ms, 0) END
+    WHERE id = t.id;
+    UPDATE messages SET
+        status = CASE WHEN direction = 'outbound' THEN CASE final WHEN 'expired' THEN 'expired' ELSE 'cancelled' END
+                      WHEN final = 'expired' THEN 'failed' ELSE final END,
+        status_reason = CASE WHEN final = 'answered' THEN '' ELSE p_outcome END,
+        updated_at = clock_timestamp()
+    WHERE turn_id = t.id AND (direction = 'inbound' OR status = 'queued');
+    UPDATE chats SET delivering = NULL WHERE id = t.chat_id AND delivering = t.id;
+    INSERT INTO events (id, tenant_id, type, subject, instance_id, channel, chat_id, correlation_id, data)
+    VALUES (uuid_v7(), t.tenant_id, CASE final WHEN 'answered' THEN 'turn.completed' WHEN 'cancelled' THEN 'turn.cancelled' ELSE 'turn.failed' END,
+            t.id::text, t.instance_id, t.channel, t.chat_id, t.leader,
+            jsonb_build_object('turnId', t.id, 'chatId', t.chat_id, 'instanceId', t.instance_id, 'messageId', t.leader,
+                               'outcome', p_outcome, 'error', p_error) || step_data(p_step, p_started, p_attempt));
+    SELECT coalesce(array_agg(workflow_id), '{}') INTO wake FROM turns WHERE chat_id = t.chat_id AND state = 'collecting';
+    RETURN wake;
+END $$;
+-- +goose StatementEnd
+
+-- Ends the collecting of a turn if nothing is to wait for. The chat is locked.
+-- +goose StatementBegin
+CREATE FUNCTION turn_close_locked(t turns, p_provider text, p_answer_within interval, p_media_within interval,
+                                  p_step text, p_started timestamptz, p_attempt int) RETURNS turn_view LANGUAGE plpgsql AS $$
+DECLARE
+    v     turn_view;
+    other turns;
+    now_  timestamptz := clock_timestamp();
+    wait  interval := t.quiet_at - now_;
+BEGIN
+    v.turn_id := t.id; v.epoch := t.epoch; v.leader := t.leader; v.answered := false;
+    SELECT * INTO other FROM turns WHERE chat_id = t.chat_id AND state = 'answering';
+    IF FOUND THEN
+        UPDATE turns SET due_at = now_ + interval '60 seconds' WHERE id = t.id;
+        v.state := 'behind';
+        v.suspect := CASE WHEN other.due_at < now_ THEN other.id END;
+        RETURN v;
+    END IF;
+    IF t.media_pending > 0 AND now_ < t.last_at + p_media_within THEN
+        wait := greatest(wait, t.last_at + p_media_within - now_);
+    END IF;
+    -- An earlier message of the chat may be recorded but not joined yet, or not
+    -- even recorded: the order of the chat is the order of the stream.
+    IF now_ < t.last_at + interval '2 seconds' AND (
+        coalesce((SELECT floor FROM ingest_floor WHERE stream = 'CHANNEL'), 0) < t.last_seq
+        OR EXISTS (SELECT FROM messages m
+                   WHERE m.chat_id = t.chat_id AND m.created_at > now_ - interval '1 minute' AND m.direction = 'inbound'
+                     AND m.turn_id IS NULL AND m.status IN ('received', 'processing') AND m.kind = 'message' AND m.seq < t.last_seq)) THEN
+        wait := greatest(wait, interval '10 milliseconds');
+    END IF;
+    IF wait > interval '0' THEN
+        UPDATE turns SET due_at = now_ + wait + interval '60 seconds' WHERE id = t.id;
+        v.state := 'wait';
+        v.wait_ms := ceil(extract(epoch FROM wait) * 1000)::int;
+        RETURN v;
+    END IF;
+    v.batch := turn_batch(t.id);
+    v.messages := jsonb_array_length(v.batch);
+    IF v.messages = 0 THEN -- everything was deleted before anyone answered
+        PERFORM turn_finish_locked(t, 'ignored', '', p_step, p_started, p_attempt);
+        v.state := 'finished'; v.outcome := 'ignored';
+        RETURN v;
+    END IF;
+    UPDATE turns SET state = 'answering', closed_at = now_, due_at = now_ + p_answer_within WHERE id = t.id;
+    INSERT INTO events (id, tenant_id, type, subject, instance_id, channel, chat_id, person_id, correlation_id, data)
+    SELECT uuid_v7(), t.tenant_id, e.type, t.id::text, t.instance_id, t.channel, t.chat_id, NULL, t.leader, e.data
+    FROM (VALUES
+        (1, 'turn.started', jsonb_build_object('turnId', t.id, 'chatId', t.chat_id, 'instanceId', t.instance_id, 'leader', t.leader,
+            'epoch', t.epoch, 'messageIds', jsonb_path_query_array(v.batch, '$[*].id')) || step_data(p_step, p_started, p_attempt)),
+        (2, 'agent.request', jsonb_build_object('turnId', t.id, 'chatId', t.chat_id, 'instanceId', t.instance_id,
+            'messageId', t.leader, 'provider', p_provider, 'messages', v.messages, 'sessionKey', t.session_key))
+    ) AS e(n, type, data) ORDER BY e.n;
+    v.state := 'closed';
+    RETURN v;
+END $$;
+-- +goose StatementEnd
+
+-- turn.Join. p_refuse is why the message is not answered ('' if it is);
+-- p_close: nothing to wait for, so try to close in the same transaction.
+-- +goose StatementBegin
+CREATE FUNCTION turn_join(p_chat uuid, p_message uuid, p_session text, p_agent text, p_workflow text, p_turn uuid,
+    p_refuse text, p_quiet interval, p_cap interval, p_media boolean, p_close boolean, p_provider text,
+    p_answer_within interval, p_media_within interval, p_started timestamptz, p_attempt int)
+RETURNS turn_view LANGUAGE plpgsql AS $$
+DECLARE
+    v   turn_view;
+    c   chats;
+    m   messages;
+    t   turns;
+    now_ timestamptz;
+BEGIN
+    SELECT * INTO STRICT c FROM chats WHERE id = p_chat FOR NO KEY UPDATE;
+    SELECT * INTO STRICT m FROM messages WHERE id = p_message;
+    now_ := clock_timestamp();
+    IF m.turn_id IS NOT NULL THEN
+        SELECT * INTO STRICT t FROM turns WHERE id = m.turn_id;
+        IF p_close AND t.state = 'collecting' AND t.workflow_id = p_workflow THEN
+            RETURN turn_close_locked(t, p_provider, p_answer_within, p_media_within, 'turn.Join', p_started, p_attempt);
+        END IF;
+        RETURN turn_seen(t, p_message, p_workflow);
+    END IF;
+    IF m.status NOT IN ('received', 'processing') THEN
+        v.state := CASE m.status WHEN 'paused' THEN 'paused' WHEN 'ignored' THEN 'ignored' ELSE 'finished' END;
+        v.outcome := m.status;
+        RETURN v;
+    END IF;
+    IF c.paused AND (c.paused_until IS NULL OR c.paused_until > now_) THEN
+        p_refuse := 'a person has taken the chat over';
+        v.state := 'paused';
+    ELSIF p_refuse <> '' OR m.deleted_at IS NOT NULL THEN
+        v.state := 'ignored';
+    END IF;
+    IF v.state IS NOT NULL THEN
+        UPDATE messages SET status = v.state, status_reason = p_refuse, updated_at = now_ WHERE id = p_message;
+        v.outcome := v.state;
+        RETURN v;
+    END IF;
+
+    SELECT * INTO t FROM turns WHERE chat_id = p_chat AND session_key = p_session AND agent = p_agent AND state = 'collecting';
+    IF FOUND THEN
+        UPDATE turns SET last_at = now_, last_seq = greatest(last_seq, m.seq),
+            quiet_at = least(now_ + p_quiet, first_at + p_cap), due_at = greatest(due_at, now_ + p_quiet + interval '60 seconds'),
+            media_pending = media_pending + p_media::int
+        WHERE id = t.id;
+        UPDATE messages SET turn_id = t.id, status = 'processing', updated_at = now_ WHERE id = p_message;
+        v.state := 'follower'; v.turn_id := t.id; v.epoch := t.epoch; v.leader := t.leader;
+        v.suspect := CASE WHEN t.due_at < now_ THEN t.id END;
+        RETURN v;
+    END IF;
+
+    INSERT INTO turns (id, tenant_id, instance_id, channel, chat_id, session_key, agent, state, leader, workflow_id, due_at,
+                       first_at, last_at, last_seq, quiet_at, media_pending)
+    VALUES (p_turn, m.tenant_id, m.instance_id, m.channel, p_chat, p_session, p_agent, 'collecting', p_message, p_workflow,
+            now_ + p_quiet + interval '60 seconds', now_, now_, m.seq, now_ + least(p_quiet, p_cap), p_media::int)
+    RETURNING * INTO t;
+    UPDATE messages SET turn_id = t.id, status = 'processing', updated_at = now_ WHERE id = p_message;
+    IF p_close THEN
+        RETURN turn_close_locked(t, p_provider, p_answer_within, p_media_within, 'turn.Join', p_started, p_attempt);
+    END IF;
+    RETURN turn_seen(t, p_message, p_workflow);
+END $$;
+-- +goose StatementEnd
+
+-- turn.Close, by the workflow that leads.
+-- +goose StatementBegin
+CREATE FUNCTION turn_close(p_chat uuid, p_turn uuid, p_workflow text, p_epoch int, p_provider text, p_answer_within interval,
+    p_media_within interval, p_started timestamptz, p_attempt int) RETURNS turn_view LANGUAGE plpgsql AS $$
+DECLARE
+    t turns;
+BEGIN
+    PERFORM FROM chats WHERE id = p_chat FOR NO KEY UPDATE;
+    SELECT * INTO STRICT t FROM turns WHERE id = p_turn;
+    IF t.workflow_id = p_workflow AND t.epoch = p_epoch AND t.state = 'collecting' THEN
+        RETURN turn_close_locked(t, p_provider, p_answer_within, p_media_within, 'turn.Close', p_started, p_attempt);
+    END IF;
+    RETURN turn_seen(t, t.leader, p_workflow);
+END $$;
+-- +goose StatementEnd
+
+-- agent.Reply stores its answer with the parts; the first stored answer wins.
+-- p_parts is an array of message.Content.
+-- +goose StatementBegin
+CREATE FUNCTION turn_answer(p_chat uuid, p_turn uuid, p_workflow text, p_epoch int, p_answer text, p_parts jsonb,
+    p_part_ids uuid[], p_agent_ms int, p_data jsonb, p_deliver_within interval, p_started timestamptz, p_attempt int,
+    OUT state text, OUT parts int) LANGUAGE plpgsql AS $$
+DECLARE
+    t turns;
+    v turn_view;
+BEGIN
+    PERFORM FROM chats WHERE id = p_chat FOR NO KEY UPDATE;
+    SELECT * INTO STRICT t FROM turns WHERE id = p_turn;
+    v := turn_seen(t, t.leader, p_workflow);
+    state := v.state;
+    IF state <> 'closed' OR t.epoch <> p_epoch THEN
+        state := CASE WHEN state = 'closed' THEN 'adopted' ELSE state END;
+        parts := coalesce(t.part_count, 0);
+        RETURN;
+    END IF;
+    IF t.part_count IS NOT NULL THEN
+        parts := t.part_count;
+        RETURN;
+    END IF;
+    parts := jsonb_array_length(p_parts);
+    INSERT INTO messages (id, tenant_id, instance_id, channel, chat_id, person_id, direction, content, text, status, turn_id,
+                          correlation_id, part_index, part_count, reply_to, reply_to_external)
+    SELECT p_part_ids[x.n], t.tenant_id, t.instance_id, t.channel, t.chat_id, m.person_id, 'outbound', x.content,
+           coalesce(x.content ->> 'text', ''), 'queued', t.id, t.leader, x.n::int - 1, parts, t.leader, m.external_id
+    FROM jsonb_array_elements(p_parts) WITH ORDINALITY AS x(content, n), messages m
+    WHERE m.id = t.leader;
+    UPDATE turns SET answer = p_answer, part_count = parts, agent_ms = p_agent_ms, due_at = clock_timestamp() + p_deliver_within
+    WHERE id = p_turn;
+    INSERT INTO events (id, tenant_id, type, subject, instance_id, channel, chat_id, correlation_id, data)
+    VALUES (uuid_v7(), t.tenant_id, 'agent.response', t.id::text, t.instance_id, t.channel, t.chat_id, t.leader,
+            jsonb_build_object('turnId', t.id, 'chatId', t.chat_id, 'instanceId', t.instance_id, 'messageId', t.leader,
+                'text', p_answer, 'parts', parts, 'agentMs', p_agent_ms)
+            || coalesce(p_data, '{}') || step_data('agent.Reply', p_started, p_attempt));
+END $$;
+-- +goose StatementEnd
+
+-- agent.Reply while it works: the turn is not suspect. False: no longer mine.
+-- +goose StatementBegin
+CREATE FUNCTION turn_touch(p_turn uuid, p_workflow text, p_epoch int, p_within interval) RETURNS boolean LANGUAGE plpgsql AS $$
+BEGIN
+    UPDATE turns SET due_at = clock_timestamp() + p_within
+    WHERE id = p_turn AND workflow_id = p_workflow AND epoch = p_epoch AND state = 'answering';
+    RETURN FOUND;
+END $$;
+-- +goose StatementEnd
+
+-- turn.Finish. p_dead is the step whose failure goes to the dead letters.
+-- +goose StatementBegin
+CREATE FUNCTION turn_finish(p_chat uuid, p_turn uuid, p_workflow text, p_epoch int, p_outcome text, p_error text, p_dead text,
+    p_dead_attempts int, p_started timestamptz, p_attempt int, OUT outcome text, OUT wake text[]) LANGUAGE plpgsql AS $$
+DECLARE
+    t turns;
+BEGIN
+    PERFORM FROM chats WHERE id = p_chat FOR NO KEY UPDATE;
+    SELECT * INTO STRICT t FROM turns WHERE id = p_turn;
+    IF t.state IN ('collecting', 'answering') AND (t.workflow_id <> p_workflow OR t.epoch <> p_epoch) THEN
+        outcome := 'adopted'; wake := '{}';
+        RETURN;
+    END IF;
+    IF t.state NOT IN ('collecting', 'answering') THEN
+        outcome := t.outcome;
+        SELECT coalesce(array_agg(workflow_id), '{}') INTO wake FROM turns WHERE chat_id = p_chat AND turns.state = 'collecting';
+        RETURN;
+    END IF;
+    IF p_dead <> '' THEN
+        PERFORM dead_letter_turn(t, p_dead, p_error, p_dead_attempts);
+    END IF;
+    outcome := p_outcome;
+    wake := turn_finish_locked(t, p_outcome, p_error, 'turn.Finish', p_started, p_attempt);
+END $$;
+-- +goose StatementEnd
+
+-- A turn that failed, with everything needed to try again.
+-- +goose StatementBegin
+CREATE FUNCTION dead_letter_turn(t turns, p_step text, p_error text, p_attempts int) RETURNS void LANGUAGE sql AS $$
+    INSERT INTO dead_letters (id, tenant_id, instance_id, chat_id, message_id, turn_id, step, error, attempts, input)
+    SELECT uuid_v7(), t.tenant_id, t.instance_id, t.chat_id, t.leader, t.id, p_step, p_error, p_attempts,
+        jsonb_build_object('turnId', t.id, 'epoch', t.epoch, 'sessionKey', t.session_key, 'agent', t.agent, 'messages', turn_batch(t.id),
+            'parts', (SELECT coalesce(jsonb_agg(jsonb_build_object('id', id, 'index', part_index, 'status', status, 'content', content)
+                                      ORDER BY part_index), '[]')
+                      FROM messages WHERE turn_id = t.id AND direction = 'outbound'))
+    WHERE NOT EXISTS (SELECT FROM dead_letters d WHERE d.turn_id = t.id AND d.step = p_step AND d.status = 'open')
+$$;
+-- +goose StatementEnd
+
+-- Gives an overdue turn whose workflow is gone to another one: compare and set
+-- on who held it. Returns the new epoch, or NULL where somebody was quicker.
+-- +goose StatementBegin
+CREATE FUNCTION turn_adopt(p_chat uuid, p_turn uuid, p_old_workflow text, p_old_epoch int, p_new_workflow text)
+RETURNS int LANGUAGE plpgsql AS $$
+DECLARE
+    new_epoch int;
+BEGIN
+    PERFORM FROM chats WHERE id = p_chat FOR NO KEY UPDATE;
+    UPDATE turns SET workflow_id = p_new_workflow, epoch = epoch + 1, due_at = clock_timestamp() + interval '60 seconds', sender = NULL
+    WHERE id = p_turn AND workflow_id = p_old_workflow AND epoch = p_old_epoch AND state IN ('collecting', 'answering')
+      AND due_at < clock_timestamp()
+    RETURNING epoch INTO new_epoch;
+    RETURN new_epoch;
+END $$;
+-- +goose StatementEnd
+
+-- Human takeover: pauses the chat, cancels its turns and raises their epochs,
+-- so that at most the part already handed over still goes out. Returns the
+-- turns that were cancelled.
+-- +goose StatementBegin
+CREATE FUNCTION chat_takeover(p_chat uuid, p_until timestamptz, p_reason text) RETURNS uuid[] LANGUAGE plpgsql AS $$
+DECLARE
+    c   chats;
+    t   turns;
+    ids uuid[] := '{}';
+BEGIN
+    SELECT * INTO c FROM chats WHERE id = p_chat FOR NO KEY UPDATE;
+    IF NOT FOUND THEN
+        RETURN NULL;
+    END IF;
+    UPDATE chats SET paused = true, paused_until = p_until, updated_at = clock_timestamp() WHERE id = p_chat;
+    FOR t IN SELECT * FROM turns WHERE chat_id = p_chat AND state IN ('collecting', 'answering') LOOP
+        UPDATE turns SET epoch = epoch + 1 WHERE id = t.id;
+        PERFORM turn_finish_locked(t, 'cancelled', p_reason, 'chat.takeover', clock_timestamp(), 1);
+        ids := ids || t.id;
+    END LOOP;
+    INSERT INTO events (id, tenant_id, type, subject, instance_id, channel, chat_id, person_id, data)
+    VALUES (uuid_v7(), c.tenant_id, 'chat.takeover', c.id::text, c.instance_id, c.channel, c.id, c.person_id,
+            jsonb_strip_nulls(jsonb_build_object('chatId', c.id, 'instanceId', c.instance_id, 'until', p_until, 'reason', p_reason)));
+    RETURN ids;
+END $$;
+-- +goose StatementEnd
+
+-- +goose StatementBegin
+CREATE FUNCTION chat_resume(p_chat uuid) RETURNS boolean LANGUAGE plpgsql AS $$
+DECLARE
+    c chats;
+BEGIN
+    UPDATE chats SET paused = false, paused_until = NULL, updated_at = clock_timestamp() WHERE id = p_chat RETURNING * INTO c;
+    IF NOT FOUND THEN
+        RETURN false;
+    END IF;
+    INSERT INTO events (id, tenant_id, type, subject, instance_id, channel, chat_id, person_id, data)
+    VALUES (uuid_v7(), c.tenant_id, 'chat.resumed', c.id::text, c.instance_id, c.channel, c.id, c.person_id,
+            jsonb_build_object('chatId', c.id, 'instanceId', c.instance_id));
+    RETURN true;
+END $$;
+-- +goose StatementEnd
+
+-- +goose Down
+DROP FUNCTION chat_resume(uuid), chat_takeover(uuid, timestamptz, text), turn_adopt(uuid, uuid, text, int, text),
+    turn_finish(uuid, uuid, text, int, text, text, text, int, timestamptz, int), dead_letter_turn(turns, text, text, int),
+    turn_touch(uuid, text, int, interval),
+    turn_answer(uuid, uuid, text, int, text, jsonb, uuid[], int, jsonb, interval, timestamptz, int),
+    turn_close(uuid, uuid, text, int, text, interval, interval, timestamptz, int),
+    turn_join(uuid, uuid, text, text, text, uuid, text, interval, interval, boolean, boolean, text, interval, interval, timestamptz, int),
+    turn_close_locked(turns, text, interval, interval, text, timestamptz, int),
+    turn_finish_locked(turns, text, text, text, timestamptz, int), turn_seen(turns, uuid, text), turn_batch(uuid);
+DROP TYPE turn_view;

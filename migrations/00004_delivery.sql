@@ -1,0 +1,220 @@
+-- +goose Up
+
+-- Parts: outbound rows of messages. A part is claimed, committed, handed over,
+-- receipted. One sender per turn, one delivery at a time per chat; both are
+-- leases of 15 seconds that every claim renews.
+--
+-- A sender is <owner>/<process>/<n>. Two processes of the same owner never
+-- live at once (the embedded hub locks its data directory), so a lease of the
+-- owner's former process is void.
+
+CREATE TYPE part_view AS (
+    state          text,  -- claimed resume busy done stopped cancelled adopted expired
+    message_id     uuid,
+    part_index     int,
+    part_count     int,
+    content        jsonb,
+    attempts       int,
+    chat_external  text,
+    chat_type      text,
+    reply_external text,
+    wait_ms        int,
+    sent           int,   -- parts delivered so far
+    error          text
+);
+
+-- +goose StatementBegin
+CREATE FUNCTION lease_free(p_holder text, p_until timestamptz, p_sender text) RETURNS boolean LANGUAGE sql STABLE AS $$
+    SELECT p_holder IS NULL OR p_holder = p_sender OR p_until < clock_timestamp()
+        OR (split_part(p_holder, '/', 1) = split_part(p_sender, '/', 1) AND split_part(p_holder, '/', 2) <> split_part(p_sender, '/', 2))
+$$;
+-- +goose StatementEnd
+
+-- Hands out one part whose turn it is; the chat is locked and leased.
+-- +goose StatementBegin
+CREATE FUNCTION part_take(m messages, c chats, p_epoch int, p_started timestamptz) RETURNS part_view LANGUAGE plpgsql AS $$
+DECLARE
+    v part_view;
+BEGIN
+    v.message_id := m.id; v.part_index := m.part_index; v.part_count := m.part_count; v.content := m.content;
+    v.attempts := m.attempts + 1; v.chat_external := c.external_id; v.chat_type := c.type; v.reply_external := m.reply_to_external;
+    -- Found in sending: a former sender may or may not have handed it over.
+    v.state := CASE m.status WHEN 'sending' THEN 'resume' ELSE 'claimed' END;
+    UPDATE messages SET status = 'sending', attempts = v.attempts, epoch = p_epoch, updated_at = clock_timestamp() WHERE id = m.id;
+    IF m.attempts = 0 THEN
+        INSERT INTO events (id, tenant_id, type, subject, instance_id, channel, chat_id, person_id, correlation_id, data)
+        VALUES (uuid_v7(), m.tenant_id, 'message.sending', m.id::text, m.instance_id, m.channel, m.chat_id, m.person_id, m.correlation_id,
+                jsonb_strip_nulls(jsonb_build_object('messageId', m.id, 'chatId', m.chat_id, 'personId', m.person_id,
+                    'instanceId', m.instance_id, 'direction', 'outbound', 'turnId', m.turn_id, 'content', m.content,
+                    'part', jsonb_build_object('index', m.part_index, 'count', m.part_count))));
+    END IF;
+    RETURN v;
+END $$;
+-- +goose StatementEnd
+
+-- The next part of a turn's reply, for the turn's one sender.
+-- +goose StatementBegin
+CREATE FUNCTION part_claim(p_chat uuid, p_turn uuid, p_workflow text, p_epoch int, p_sender text, p_ttl interval,
+    p_skip_unknown boolean, p_started timestamptz) RETURNS part_view LANGUAGE plpgsql AS $$
+DECLARE
+    c chats;
+    t turns;
+    m messages;
+    v part_view;
+    taken part_view;
+    now_ timestamptz;
+BEGIN
+    SELECT * INTO STRICT c FROM chats WHERE id = p_chat FOR NO KEY UPDATE;
+    SELECT * INTO STRICT t FROM turns WHERE id = p_turn;
+    now_ := clock_timestamp();
+    SELECT count(*) INTO v.sent FROM messages
+    WHERE turn_id = p_turn AND direction = 'outbound' AND status IN ('sent', 'delivered', 'read');
+    IF t.state <> 'answering' THEN
+        v.state := CASE t.state WHEN 'answered' THEN 'done' ELSE 'cancelled' END;
+        RETURN v;
+    END IF;
+    IF t.workflow_id <> p_workflow OR t.epoch <> p_epoch THEN
+        v.state := 'adopted';
+        RETURN v;
+    END IF;
+    IF NOT lease_free(t.sender, t.sender_until, p_sender) THEN
+        v.state := 'busy'; v.wait_ms := ceil(extract(epoch FROM t.sender_until - now_) * 1000);
+        RETURN v;
+    END IF;
+    IF c.delivering IS NOT NULL AND c.delivering <> p_turn AND c.delivering_until > now_ THEN
+        v.state := 'busy'; v.wait_ms := 100;
+        RETURN v;
+    END IF;
+    SELECT * INTO m FROM messages
+    WHERE turn_id = p_turn AND direction = 'outbound' AND status NOT IN ('sent', 'delivered', 'read')
+      AND NOT (p_skip_unknown AND status = 'unknown')
+    ORDER BY part_index LIMIT 1;
+    IF NOT FOUND THEN
+        v.state := 'done';
+        RETURN v;
+    END IF;
+    IF m.status NOT IN ('queued', 'sending') THEN
+        v.state := 'stopped'; v.message_id := m.id; v.error := m.error; v.part_index := m.part_index;
+        v.content := to_jsonb(m.status);
+        RETURN v;
+    END IF;
+    IF v.sent = 0 AND m.status = 'queued' AND t.closed_at + p_ttl < now_ THEN
+        v.state := 'expired';
+        RETURN v;
+    END IF;
+    UPDATE turns SET sender = p_sender, sender_until = now_ + interval '15 seconds',
+        due_at = greatest(due_at, now_ + interval '60 seconds') WHERE id = p_turn;
+    UPDATE chats SET delivering = p_turn, delivering_until = now_ + interval '15 seconds' WHERE id = p_chat;
+    taken := part_take(m, c, p_epoch, p_started);
+    taken.sent := v.sent;
+    RETURN taken;
+END $$;
+-- +goose StatementEnd
+
+-- An outbound message sent by API: a part of its own.
+-- +goose StatementBegin
+CREATE FUNCTION outbound_claim(p_chat uuid, p_message uuid, p_sender text, p_ttl interval, p_started timestamptz)
+RETURNS part_view LANGUAGE plpgsql AS $$
+DECLARE
+    c chats;
+    m messages;
+    v part_view;
+    now_ timestamptz;
+BEGIN
+    SELECT * INTO STRICT c FROM chats WHERE id = p_chat FOR NO KEY UPDATE;
+    SELECT * INTO STRICT m FROM messages WHERE id = p_message;
+    now_ := clock_timestamp();
+    v.message_id := m.id; v.sent := 0;
+    IF m.status IN ('sent', 'delivered', 'read') THEN
+        v.state := 'done'; v.sent := 1;
+        RETURN v;
+    ELSIF m.status NOT IN ('queued', 'scheduled', 'sending') THEN
+        v.state := CASE m.status WHEN 'cancelled' THEN 'cancelled' WHEN 'expired' THEN 'expired' ELSE 'stopped' END;
+        v.error := m.error; v.content := to_jsonb(m.status);
+        RETURN v;
+    END IF;
+    -- The sender of an outbound message is on the chat: its unit is the message.
+    IF c.delivering IS NOT NULL AND c.delivering <> p_message AND c.delivering_until > now_ THEN
+        v.state := 'busy'; v.wait_ms := 100;
+        RETURN v;
+    END IF;
+    IF m.status <> 'sending' AND coalesce(m.send_at, m.created_at) + p_ttl < now_ THEN
+        UPDATE messages SET status = 'expired', updated_at = now_ WHERE id = p_message;
+        INSERT INTO events (id, tenant_id, type, subject, instance_id, channel, chat_id, person_id, correlation_id, data)
+        VALUES (uuid_v7(), m.tenant_id, 'message.expired', m.id::text, m.instance_id, m.channel, m.chat_id, m.person_id, m.correlation_id,
+                jsonb_build_object('messageId', m.id, 'chatId', m.chat_id, 'instanceId', m.instance_id, 'direction', 'outbound'));
+        v.state := 'expired';
+        RETURN v;
+    END IF;
+    UPDATE chats SET delivering = p_message, delivering_until = now_ + interval '15 seconds' WHERE id = p_chat;
+    RETURN part_take(m, c, 0, p_started);
+END $$;
+-- +goose StatementEnd
+
+-- What came of a part. 'queued': known not to have been sent, to be tried
+-- again. The receipt of the last part finishes the turn in the same
+-- transaction. An unknown part may still become sent (a late receipt).
+-- +goose StatementBegin
+CREATE FUNCTION part_receipt(p_chat uuid, p_message uuid, p_status text, p_external text, p_error text, p_turn uuid,
+    p_workflow text, p_epoch int, p_finish_as text, p_started timestamptz, p_attempt int,
+    OUT finished boolean, OUT wake text[]) LANGUAGE plpgsql AS $$
+DECLARE
+    m messages;
+    t turns;
+BEGIN
+    finished := false; wake := '{}';
+    PERFORM FROM chats WHERE id = p_chat FOR NO KEY UPDATE;
+    UPDATE messages SET status = p_status, error = p_error, updated_at = clock_timestamp(),
+        external_id = CASE WHEN p_external <> '' THEN p_external ELSE external_id END,
+        sent_at = CASE WHEN p_status = 'sent' THEN clock_timestamp() ELSE sent_at END
+    WHERE id = p_message AND (status IN ('sending', 'unknown') OR status = 'queued' AND p_status <> 'queued')
+    RETURNING * INTO m;
+    IF NOT FOUND THEN
+        -- Receipted before: say again what followed from it.
+        SELECT * INTO STRICT m FROM messages WHERE id = p_message;
+    ELSIF p_status <> 'queued' THEN
+        INSERT INTO events (id, tenant_id, type, subject, instance_id, channel, chat_id, person_id, correlation_id, data)
+        VALUES (uuid_v7(), m.tenant_id, 'message.' || p_status, m.id::text, m.instance_id, m.channel, m.chat_id, m.person_id,
+                m.correlation_id,
+                jsonb_strip_nulls(jsonb_build_object('messageId', m.id, 'chatId', m.chat_id, 'personId', m.person_id,
+                    'instanceId', m.instance_id, 'direction', 'outbound', 'externalId', m.external_id, 'turnId', m.turn_id,
+                    'content', m.content, 'part', jsonb_build_object('index', m.part_index, 'count', m.part_count),
+                    'error', nullif(p_error, ''))) || step_data('deliver.Send', p_started, p_attempt));
+    END IF;
+    IF p_turn IS NULL THEN
+        UPDATE chats SET delivering = NULL WHERE id = p_chat AND delivering = p_message;
+        finished := true;
+        RETURN;
+    END IF;
+    SELECT * INTO STRICT t FROM turns WHERE id = p_turn;
+    IF t.state <> 'answering' OR t.workflow_id <> p_workflow OR t.epoch <> p_epoch THEN
+        -- Cancelled or adopted while the part was on its way: whoever did it goes on.
+        RETURN;
+    END IF;
+    IF p_status = 'queued' THEN
+        UPDATE turns SET sender = NULL WHERE id = p_turn;
+        UPDATE chats SET delivering = NULL WHERE id = p_chat AND delivering = p_turn;
+    ELSIF p_status = 'sent' AND NOT EXISTS (SELECT FROM messages WHERE turn_id = p_turn AND direction = 'outbound'
+                                            AND status NOT IN ('sent', 'delivered', 'read')) THEN
+        wake := turn_finish_locked(t, p_finish_as, CASE WHEN p_finish_as = 'answered' THEN '' ELSE t.error END, 'turn.Finish', clock_timestamp(), 1);
+        finished := true;
+    END IF;
+END $$;
+-- +goose StatementEnd
+
+-- Gives the leases back, where a sender stops without a receipt.
+-- +goose StatementBegin
+CREATE FUNCTION sender_release(p_chat uuid, p_unit uuid, p_sender text) RETURNS void LANGUAGE plpgsql AS $$
+BEGIN
+    UPDATE turns SET sender = NULL WHERE id = p_unit AND sender = p_sender;
+    UPDATE chats SET delivering = NULL WHERE id = p_chat AND delivering = p_unit;
+END $$;
+-- +goose StatementEnd
+
+-- +goose Down
+DROP FUNCTION sender_release(uuid, uuid, text),
+    part_receipt(uuid, uuid, text, text, text, uuid, text, int, text, timestamptz, int),
+    outbound_claim(uuid, uuid, text, interval, timestamptz),
+    part_claim(uuid, uuid, text, int, text, interval, boolean, timestamptz),
+    part_take(messages, chats, int, timestamptz), lease_free(text, timestamptz, text);
+DROP TYPE part_view;
