@@ -178,8 +178,11 @@ CREATE TABLE idempotency_keys (
     body_hash  bytea NOT NULL,
     message_id uuid NOT NULL,
     created_at timestamptz NOT NULL DEFAULT now(),
+    started_at timestamptz,                        -- NULL: accepted, its workflow not known to exist yet
     PRIMARY KEY (tenant_id, key_hash)
 );
+CREATE INDEX idempotency_keys_unstarted ON idempotency_keys (created_at) WHERE started_at IS NULL;
+CREATE INDEX idempotency_keys_age ON idempotency_keys (created_at);
 
 CREATE TABLE dead_letters (
     id          uuid PRIMARY KEY,

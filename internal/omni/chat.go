@@ -1,0 +1,36 @@
+package omni
+
+import (
+	"time"
+
+	"github.com/google/uuid"
+
+	"github.com/omnihub/omni/channels/message"
+)
+
+// Chat is one conversation of an instance.
+type Chat struct {
+	ID            uuid.UUID        `json:"id" format:"uuid" required:"true"`
+	TenantID      string           `json:"-"`
+	InstanceID    uuid.UUID        `json:"instanceId" format:"uuid" required:"true"`
+	Channel       string           `json:"channel" required:"true"`
+	ExternalID    string           `json:"externalId" doc:"the platform's own id" required:"true"`
+	Type          message.ChatType `json:"type" enum:"dm,group"`
+	Name          string           `json:"name"`
+	PersonID      *uuid.UUID       `json:"personId" format:"uuid" doc:"who a dm is with"`
+	Paused        bool             `json:"paused" doc:"a person has taken over: the agent is silent"`
+	PausedUntil   *time.Time       `json:"pausedUntil" doc:"null while paused: until resumed"`
+	LastMessageAt *time.Time       `json:"lastMessageAt"`
+	CreatedAt     time.Time        `json:"createdAt" required:"true"`
+	UpdatedAt     time.Time        `json:"updatedAt"`
+}
+
+// ChatFilter narrows a list of chats; zero fields do not.
+type ChatFilter struct {
+	Within     []uuid.UUID // instances the caller may see; nil: all
+	InstanceID uuid.UUID
+	ChatID     uuid.UUID
+	PersonID   uuid.UUID
+	Type       string
+	Paused     *bool
+}

@@ -1,0 +1,47 @@
+package omni
+
+import (
+	"errors"
+	"time"
+
+	"github.com/google/uuid"
+
+	"github.com/omnihub/omni/channels/message"
+)
+
+// ErrKeyReused says that an idempotency key was used for another request.
+var ErrKeyReused = errors.New("the idempotency key was used for another request")
+
+// ErrNotScheduled says that a message is not waiting for its time any more.
+var ErrNotScheduled = errors.New("the message is not scheduled")
+
+// OutboundDraft is a message that somebody wants sent, ready to be stored.
+type OutboundDraft struct {
+	ID          uuid.UUID // derived from the key
+	TenantID    string
+	InstanceID  uuid.UUID
+	Channel     string
+	Chat        message.Chat // by the platform's id; stored if it is new
+	PersonID    *uuid.UUID
+	Content     message.Content
+	ReplyTo     *uuid.UUID
+	ReplyToExt  string     // its platform id
+	SendAt      *time.Time // nil: now
+	KeyHash     []byte
+	BodyHash    []byte
+	Traceparent string
+}
+
+// OutboundAccepted is a message that is stored and will be sent.
+type OutboundAccepted struct {
+	MessageID   uuid.UUID
+	TenantID    string
+	InstanceID  uuid.UUID
+	Channel     string
+	ChatID      uuid.UUID
+	Status      Status
+	SendAt      *time.Time
+	Traceparent string
+	Started     bool // its workflow is known to exist
+	Repeated    bool // the key had been used for the same request
+}

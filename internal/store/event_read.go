@@ -1,0 +1,108 @@
+package store
+
+import (
+	"context"
+	"strconv"
+	"strings"
+
+	"github.com/google/uuid"
+	"github.com/jackc/pgx/v5"
+
+	"github.com/omnihub/omni/internal/omni"
+)
+
+const eventColumns = `seq, xid::text AS xid, id, tenant_id, type, time, subject, instance_id, channel, chat_id, person_id,
+	correlation_id, causation_id, traceparent, dataversion, data`
+
+// Event reads one event of a tenant; ErrNotFound if there is none.
+func (s *Store) Event(ctx context.Context, tenant string, id uuid.UUID) (*omni.Event, error) {
+	rows, err := s.pool.Query(ctx, "SELECT "+eventColumns+" FROM events WHERE id = $1 AND tenant_id = $2", id, tenant)
+	if err != nil {
+		return nil, wrap(err, "reading event "+id.String())
+	}
+	e, err := pgx.CollectExactlyOneRow(rows, scanEvent)
+	if err != nil {
+		return nil, wrap(err, "reading event "+id.String())
+	}
+	return &e, nil
+}
+
+// ListEvents reads up to limit events, newest first, that come before a
+// position (zero: from the newest on).
+func (s *Store) ListEvents(ctx context.Context, tenant string, f omni.EventFilter, before omni.Position, limit int) ([]omni.Event, error) {
+	w := eventsWhere(tenant, f)
+	if !before.IsZero() {
+		w.conds = append(w.conds, "(xid, seq) < ("+w.arg(xidText(before))+"::text::xid8, "+w.arg(before.Seq)+")")
+	}
+	rows, err := s.pool.Query(ctx, "SELECT "+eventColumns+" FROM events"+w.sql()+
+		" ORDER BY events.xid DESC, seq DESC LIMIT "+w.arg(limit), w.args...)
+	if err != nil {
+		return nil, wrap(err, "listing events")
+	}
+	out, err := pgx.CollectRows(rows, scanEvent)
+	return out, wrap(err, "listing events")
+}
+
+// EventsByCorrelation reads up to limit events that any of the ids began, in
+// the order they happened.
+func (s *Store) EventsByCorrelation(ctx context.Context, tenant string, ids []uuid.UUID, limit int) ([]omni.Event, error) {
+	rows, err := s.pool.Query(ctx, "SELECT "+eventColumns+` FROM events
+		WHERE correlation_id = ANY ($1::uuid[]) AND tenant_id = $2 ORDER BY time, seq LIMIT $3`, ids, tenant, limit)
+	if err != nil {
+		return nil, wrap(err, "reading a trace")
+	}
+	out, err := pgx.CollectRows(rows, scanEvent)
+	return out, wrap(err, "reading a trace")
+}
+
+func eventsWhere(tenant string, f omni.EventFilter) *where {
+	w := &where{}
+	w.and("tenant_id = ?", tenant)
+	w.within("instance_id", f.Within)
+	w.types(f.Types)
+	w.andID("instance_id = ?", f.InstanceID)
+	w.andID("chat_id = ?", f.ChatID)
+	w.andID("person_id = ?", f.PersonID)
+	w.andID("correlation_id = ?", f.CorrelationID)
+	if !f.Since.IsZero() {
+		w.and("time >= ?", f.Since)
+	}
+	if !f.Until.IsZero() {
+		w.and("time < ?", f.Until)
+	}
+	if !f.After.IsZero() {
+		w.conds = append(w.conds, "(xid, seq) > ("+w.arg(xidText(f.After))+"::text::xid8, "+w.arg(f.After.Seq)+")")
+	}
+	return w
+}
+
+// types adds the patterns as omni.MatchType reads them.
+func (w *where) types(patterns []string) {
+	if len(patterns) == 0 {
+		return
+	}
+	var any []string
+	for _, p := range patterns {
+		if head, ok := strings.CutSuffix(p, "*"); ok {
+			any = append(any, "starts_with(type, "+w.arg(head)+")")
+			continue
+		}
+		any = append(any, "type = "+w.arg(p))
+	}
+	w.conds = append(w.conds, "("+strings.Join(any, " OR ")+")")
+}
+
+func xidText(p omni.Position) string { return strconv.FormatUint(p.Xid, 10) }
+
+func scanEvent(row pgx.CollectableRow) (omni.Event, error) {
+	var e omni.Event
+	var xid string
+	var seq int64
+	err := row.Scan(&seq, &xid, &e.ID, &e.TenantID, &e.Type, &e.Time, &e.Subject, &e.InstanceID, &e.Channel, &e.ChatID,
+		&e.PersonID, &e.CorrelationID, &e.CausationID, &e.Traceparent, &e.DataVersion, &e.Data)
+	if err != nil {
+		return e, err
+	}
+	e.Position, err = position(xid, seq)
+	return e, err
+}

@@ -1,0 +1,81 @@
+package store
+
+import (
+	"context"
+
+	"github.com/google/uuid"
+	"github.com/jackc/pgx/v5"
+
+	"github.com/omnihub/omni/internal/omni"
+	"github.com/omnihub/omni/internal/store/dbsqlc"
+)
+
+// Person reads one person with their identities, the last used first.
+// ErrNotFound if there is none.
+func (s *Store) Person(ctx context.Context, tenant string, id uuid.UUID) (*omni.Person, error) {
+	row, err := s.q.GetPerson(ctx, dbsqlc.GetPersonParams{ID: id, TenantID: tenant})
+	if err != nil {
+		return nil, wrap(err, "reading person "+id.String())
+	}
+	p := personView(row)
+	identities, err := s.q.PersonIdentities(ctx, dbsqlc.PersonIdentitiesParams{PersonID: id, TenantID: tenant})
+	if err != nil {
+		return nil, wrap(err, "reading the identities of person "+id.String())
+	}
+	for _, i := range identities {
+		p.Identities = append(p.Identities, identityView(i))
+	}
+	return &p, nil
+}
+
+// PersonDM reads the chat in which a person last wrote to an instance alone.
+// ErrNotFound if there is none.
+func (s *Store) PersonDM(ctx context.Context, instance, person uuid.UUID) (*omni.Chat, error) {
+	row, err := s.q.PersonDM(ctx, dbsqlc.PersonDMParams{InstanceID: instance,
+		PersonID: uuid.NullUUID{UUID: person, Valid: true}})
+	if err != nil {
+		return nil, wrap(err, "finding the chat with person "+person.String())
+	}
+	c := chatView(row)
+	return &c, nil
+}
+
+// ListPersons reads a page, newest first, without identities.
+func (s *Store) ListPersons(ctx context.Context, tenant string, f omni.PersonFilter, p omni.Page) ([]omni.Person, error) {
+	var w where
+	w.and("p.tenant_id = ?", tenant)
+	if f.Within != nil {
+		w.and("EXISTS (SELECT FROM identities i WHERE i.person_id = p.id AND i.instance_id = ANY (?::uuid[]))", f.Within)
+	}
+	w.andID("EXISTS (SELECT FROM identities i WHERE i.person_id = p.id AND i.instance_id = ?)", f.InstanceID)
+	w.andID("p.id = ?", f.PersonID)
+	if f.Query != "" {
+		w.and(`(p.display_name ILIKE ? OR p.phone ILIKE ? OR p.email ILIKE ? OR EXISTS (
+			SELECT FROM identities i WHERE i.person_id = p.id
+			  AND (i.name ILIKE ? OR i.username ILIKE ? OR i.platform_user_id ILIKE ?)))`, like(f.Query))
+	}
+	rows, err := s.pool.Query(ctx, "SELECT p.* FROM persons p"+w.page("p.", p), w.args...)
+	if err != nil {
+		return nil, wrap(err, "listing persons")
+	}
+	found, err := pgx.CollectRows(rows, pgx.RowToStructByName[dbsqlc.Person])
+	if err != nil {
+		return nil, wrap(err, "reading persons")
+	}
+	out := make([]omni.Person, 0, len(found))
+	for _, row := range found {
+		out = append(out, personView(row))
+	}
+	return out, nil
+}
+
+func personView(r dbsqlc.Person) omni.Person {
+	return omni.Person{ID: r.ID, TenantID: r.TenantID, DisplayName: r.DisplayName, Phone: r.Phone, Email: r.Email,
+		CreatedAt: r.CreatedAt, UpdatedAt: r.UpdatedAt}
+}
+
+func identityView(r dbsqlc.Identity) omni.Identity {
+	return omni.Identity{ID: r.ID, InstanceID: r.InstanceID, Channel: r.Channel, PlatformUserID: r.PlatformUserID,
+		PersonID: r.PersonID, Name: r.Name, Username: r.Username, Phone: r.Phone, Email: r.Email, IsBot: r.IsBot,
+		FirstSeenAt: r.FirstSeenAt, LastSeenAt: r.LastSeenAt}
+}
