@@ -1,7 +1,11 @@
 package activities
 
 import (
+	"fmt"
+	"time"
+
 	"github.com/google/uuid"
+	"go.temporal.io/sdk/temporal"
 	"go.temporal.io/sdk/workflow"
 )
 
@@ -33,6 +37,10 @@ type FinishInput struct {
 	Turn    TurnRef `json:"turn"`
 	Outcome string  `json:"outcome"` // an Outcome constant
 	Error   string  `json:"error,omitempty"`
+
+	// DeadLetter is the step that failed for good: its input is kept.
+	DeadLetter string `json:"dead_letter,omitempty"`
+	Attempts   int    `json:"attempts,omitempty"`
 }
 
 // The outcomes of turns and messages, as in search attribute OmniOutcome.
@@ -85,4 +93,18 @@ type SweepInput struct {
 type SweepOutput struct {
 	Suspect int `json:"suspect"`
 	Adopted int `json:"adopted"`
+}
+
+// TurnWorkflowID is the workflow that adopted a turn at an epoch.
+func TurnWorkflowID(turnID uuid.UUID, epoch int) string {
+	return fmt.Sprintf("turn/%s/%d", turnID, epoch)
+}
+
+// Sweep runs turn.Sweep.
+func Sweep(ctx workflow.Context, in SweepInput) (SweepOutput, error) {
+	return runRegular[SweepOutput](workflow.WithActivityOptions(ctx, workflow.ActivityOptions{
+		TaskQueue:           QueuePipeline,
+		StartToCloseTimeout: time.Minute,
+		RetryPolicy:         &temporal.RetryPolicy{MaximumAttempts: 3},
+	}), TurnSweep, in)
 }

@@ -4,6 +4,8 @@ import (
 	"fmt"
 
 	"github.com/google/uuid"
+
+	"github.com/omnihub/omni/activities"
 )
 
 // Names are wire format: histories and running executions hold them.
@@ -18,11 +20,7 @@ const (
 	TypeJanitor = "Janitor"
 
 	// QueuePipeline runs workflows and local activities.
-	QueuePipeline = "omni-pipeline"
-	// QueueAgents runs agent calls that are not quick.
-	QueueAgents = "omni-agents"
-	// QueueDelivery runs deliveries that are not quick.
-	QueueDelivery = "omni-delivery"
+	QueuePipeline = activities.QueuePipeline
 )
 
 // MessageWorkflowID is the workflow of an inbound message.
@@ -31,9 +29,4 @@ func MessageWorkflowID(messageID uuid.UUID) string { return "message/" + message
 // OutboundWorkflowID is the workflow of a message sent by API.
 func OutboundWorkflowID(tenant string, messageID uuid.UUID) string {
 	return fmt.Sprintf("outbound/%s/%s", tenant, messageID)
-}
-
-// TurnWorkflowID is the workflow that adopted a turn at an epoch.
-func TurnWorkflowID(turnID uuid.UUID, epoch int) string {
-	return fmt.Sprintf("turn/%s/%d", turnID, epoch)
 }

@@ -10,8 +10,9 @@ import (
 
 // Attempt says which try of a step is running, for the event it writes.
 type Attempt struct {
-	StartedAt time.Time
-	Number    int
+	StartedAt   time.Time
+	Number      int
+	ScheduledAt time.Time // of the first try; zero where it is not known
 }
 
 // TurnView is a turn as the asking workflow must see it now. State is one of

@@ -1,0 +1,2 @@
+// Package access is step access.Check: may they talk to us?
+package access

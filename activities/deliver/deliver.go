@@ -1,0 +1,152 @@
+package deliver
+
+import (
+	"context"
+	"fmt"
+	"sync/atomic"
+	"time"
+
+	"github.com/google/uuid"
+
+	"github.com/omnihub/omni/activities"
+	"github.com/omnihub/omni/channels"
+	"github.com/omnihub/omni/channels/message"
+	"github.com/omnihub/omni/internal/omni"
+)
+
+// Store is what the step needs of the database.
+type Store interface {
+	ClaimPart(ctx context.Context, p omni.ClaimParams) (omni.PartClaim, error)
+	ClaimOutbound(ctx context.Context, p omni.ClaimParams) (omni.PartClaim, error)
+	ReceiptPart(ctx context.Context, p omni.ReceiptParams) (finished bool, wake []string, err error)
+	RenewSender(ctx context.Context, chat, unit uuid.UUID, sender string) error
+	ReleaseSender(ctx context.Context, chat, unit uuid.UUID, sender string) error
+}
+
+// Gateway reaches the session of an instance, wherever it lives. Its errors
+// are *channels.SendError.
+type Gateway interface {
+	Send(ctx context.Context, channelType string, instanceID uuid.UUID, op channels.Operation, out message.Outbound,
+		deadline time.Time) (message.Receipt, error)
+	// Outcome asks what became of a key: a zero Reply if nothing is remembered.
+	Outcome(ctx context.Context, channelType string, instanceID uuid.UUID, key string) (*channels.Reply, error)
+}
+
+// Instances reads instances, usually from memory.
+type Instances interface {
+	Get(ctx context.Context, id uuid.UUID) (*omni.Instance, error)
+}
+
+// Cancels hurries the end of a call whose turn was cancelled. The row decides;
+// a cancel that is missed costs nothing but time.
+type Cancels interface {
+	OnCancel(turnID uuid.UUID, fn func()) (stop func())
+}
+
+// Observer hears how each delivery went: outcome is sent, failed, unknown or later.
+type Observer func(ctx context.Context, channelType, outcome string, took time.Duration)
+
+// Activities implements the step.
+type Activities struct {
+	Store        Store
+	Gateway      Gateway
+	Instances    Instances
+	Cancels      Cancels
+	Capabilities func(channelType string) channels.Capabilities
+	Latencies    *omni.Latencies // by channel
+	Observe      Observer
+
+	// Owner and Process make the sender's name. Two processes of one owner
+	// never live at once.
+	Owner, Process string
+
+	senders atomic.Uint64
+}
+
+// Tunables of the step.
+const (
+	// sendTimeout bounds one hand-over; the gateway does not execute a request
+	// after it.
+	sendTimeout = 20 * time.Second
+	// renewEvery is well below the 15 s of the sender's lease.
+	renewEvery = 4 * time.Second
+	// busyWithin is how long the step itself waits for another sender.
+	busyWithin = 2 * time.Second
+	// retryFirst is the first pause after a hand-over that did not happen.
+	retryFirst = time.Second
+)
+
+// delivery is one run of the step.
+type delivery struct {
+	*Activities
+	in      activities.SendInput
+	inst    *omni.Instance
+	caps    channels.Capabilities
+	sender  string
+	attempt omni.Attempt
+	expires time.Time // after it, what was not begun is not begun
+}
+
+func (a *Activities) begin(ctx context.Context, in activities.SendInput) (*delivery, error) {
+	inst, err := a.Instances.Get(ctx, in.Turn.InstanceID)
+	if err != nil {
+		return nil, fmt.Errorf("reading instance %s: %w", in.Turn.InstanceID, err)
+	}
+	return &delivery{Activities: a, in: in, inst: inst, caps: a.Capabilities(in.Turn.Channel), attempt: activities.NewAttempt(ctx),
+		sender: fmt.Sprintf("%s/%s/%d", a.Owner, a.Process, a.senders.Add(1))}, nil
+}
+
+// unit is what the chat's delivery lease names.
+func (d *delivery) unit() uuid.UUID {
+	if d.in.Outbound.Valid {
+		return d.in.Outbound.UUID
+	}
+	return d.in.Turn.TurnID
+}
+
+func (d *delivery) claim(ctx context.Context) (omni.PartClaim, error) {
+	p := omni.ClaimParams{ChatID: d.in.Turn.ChatID, TurnID: d.in.Turn.TurnID, MessageID: d.in.Outbound.UUID,
+		WorkflowID: d.in.Turn.WorkflowID, Epoch: d.in.Turn.Epoch, Sender: d.sender,
+		TTL:         time.Duration(d.inst.Settings.Messaging.ReplyTTLSeconds) * time.Second,
+		SkipUnknown: d.inst.Settings.Messaging.UnknownPolicy == "skip", StartedAt: time.Now()}
+	if d.in.Outbound.Valid {
+		return d.Store.ClaimOutbound(ctx, p)
+	}
+	return d.Store.ClaimPart(ctx, p)
+}
+
+func (d *delivery) outbound(c omni.PartClaim) message.Outbound {
+	return message.Outbound{ID: c.MessageID.String(), Key: c.MessageID.String(), Kind: message.KindMessage, Chat: c.Chat,
+		Content: c.Content, Part: c.Part, ReplyTo: c.ReplyTo}
+}
+
+// release gives the leases back when the step ends without having finished its
+// unit. It must work after ctx has ended.
+func (d *delivery) release(ctx context.Context) {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 5*time.Second)
+	defer cancel()
+	// A lease that cannot be given back ends by itself.
+	_ = d.Store.ReleaseSender(ctx, d.in.Turn.ChatID, d.unit(), d.sender)
+}
+
+// renew keeps the leases while parts are on their way.
+func (d *delivery) renew(ctx context.Context) (stop func()) {
+	done, stopped := make(chan struct{}), make(chan struct{})
+	go func() {
+		defer close(stopped)
+		tick := time.NewTicker(renewEvery)
+		defer tick.Stop()
+		for {
+			select {
+			case <-done:
+				return
+			case <-ctx.Done():
+				return
+			case <-tick.C:
+				// One that fails is made good by the next, or by the next claim.
+				_ = d.Store.RenewSender(ctx, d.in.Turn.ChatID, d.unit(), d.sender)
+			}
+		}
+	}()
+	return func() { close(done); <-stopped }
+}

@@ -1,0 +1,2 @@
+// Package identity is step identity.Resolve: who sent this?
+package identity

@@ -1,0 +1,64 @@
+package turn
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/google/uuid"
+
+	"github.com/omnihub/omni/activities"
+	"github.com/omnihub/omni/internal/omni"
+)
+
+// aliveFor is how long a turn whose workflow was found open is left alone.
+const aliveFor = 60 * time.Second
+
+// Sweep is turn.Sweep: it looks at overdue turns and adopts those whose
+// workflow is gone.
+func (a *Activities) Sweep(ctx context.Context, in activities.SweepInput) (activities.SweepOutput, error) {
+	return a.adopt(ctx, uuid.NullUUID{}, in.Limit)
+}
+
+// adopt looks at overdue turns, or at one of them. Temporal is asked outside
+// any lock; the row then changes hands by compare and set.
+func (a *Activities) adopt(ctx context.Context, only uuid.NullUUID, limit int) (activities.SweepOutput, error) {
+	var out activities.SweepOutput
+	suspects, err := a.Store.OverdueTurns(ctx, only, limit)
+	if err != nil {
+		return out, err
+	}
+	for _, t := range suspects {
+		out.Suspect++
+		adopted, err := a.adoptOne(ctx, t)
+		if err != nil {
+			return out, err
+		}
+		if adopted {
+			out.Adopted++
+		}
+	}
+	return out, nil
+}
+
+func (a *Activities) adoptOne(ctx context.Context, t omni.SuspectTurn) (bool, error) {
+	running, err := a.Engine.Running(ctx, t.WorkflowID)
+	if err != nil {
+		return false, fmt.Errorf("asking whether workflow %s of turn %s lives: %w", t.WorkflowID, t.ID, err)
+	}
+	if running {
+		return false, a.Store.PostponeTurn(ctx, t.ID, aliveFor)
+	}
+	epoch, ok, err := a.Store.AdoptTurn(ctx, t, activities.TurnWorkflowID(t.ID, t.Epoch+1))
+	if err != nil || !ok {
+		return false, err
+	}
+	// A start that fails leaves a turn whose workflow does not exist: the next
+	// sweep finds it.
+	ref := activities.TurnRef{TenantID: t.TenantID, InstanceID: t.InstanceID, Channel: t.Channel, ChatID: t.ChatID, TurnID: t.ID,
+		Epoch: epoch, WorkflowID: activities.TurnWorkflowID(t.ID, epoch), Leader: t.Leader}
+	if err := a.Engine.StartTurn(ctx, ref); err != nil {
+		return false, fmt.Errorf("starting %s: %w", ref.WorkflowID, err)
+	}
+	return true, nil
+}

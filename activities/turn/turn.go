@@ -1,0 +1,110 @@
+package turn
+
+import (
+	"context"
+	"time"
+
+	"github.com/google/uuid"
+
+	"github.com/omnihub/omni/activities"
+	"github.com/omnihub/omni/internal/omni"
+)
+
+// Store is what the steps need of the database.
+type Store interface {
+	InboundMessage(ctx context.Context, id uuid.UUID) (*omni.InboundMessage, error)
+	JoinTurn(ctx context.Context, p omni.JoinParams) (omni.TurnView, error)
+	CloseTurn(ctx context.Context, chat, turn uuid.UUID, workflowID string, epoch int, c omni.ClosingParams, a omni.Attempt) (omni.TurnView, error)
+	FinishTurn(ctx context.Context, p omni.FinishParams) (outcome string, wake []string, err error)
+	OverdueTurns(ctx context.Context, only uuid.NullUUID, limit int) ([]omni.SuspectTurn, error)
+	PostponeTurn(ctx context.Context, turn uuid.UUID, by time.Duration) error
+	AdoptTurn(ctx context.Context, t omni.SuspectTurn, newWorkflowID string) (epoch int, ok bool, err error)
+}
+
+// Instances reads instances, usually from memory.
+type Instances interface {
+	Get(ctx context.Context, id uuid.UUID) (*omni.Instance, error)
+}
+
+// Quick knows which agents have been quick of late.
+type Quick interface {
+	Agent(ctx context.Context, inst *omni.Instance) bool
+}
+
+// Engine is what the steps need of Temporal.
+type Engine interface {
+	// Signal delivers a signal; a workflow that is gone is no error.
+	Signal(ctx context.Context, workflowID, signal string) error
+	// Running reports whether the workflow is open.
+	Running(ctx context.Context, workflowID string) (bool, error)
+	// StartTurn starts the workflow that goes on with an adopted turn.
+	StartTurn(ctx context.Context, t activities.TurnRef) error
+}
+
+// Activities implements the steps.
+type Activities struct {
+	Store     Store
+	Instances Instances
+	Quick     Quick
+	Engine    Engine
+}
+
+// Tunables of the steps.
+const (
+	// answerSlack is added to the agent's timeout before a turn is suspect.
+	answerSlack = 30 * time.Second
+	// mediaWithin is how long a turn waits for pending media.
+	mediaWithin = 60 * time.Second
+	// shortWait is waited out inside the step: a message on its way into the
+	// database is worth a few milliseconds, not a timer.
+	shortWait  = 25 * time.Millisecond
+	shortTries = 8
+)
+
+// view turns what the database said into what the workflow sees. Refs of the
+// configuration are fixed here, when the turn closes.
+func (a *Activities) view(ctx context.Context, v omni.TurnView, inst *omni.Instance) activities.TurnView {
+	out := activities.TurnView{State: activities.TurnState(v.State), TurnID: v.TurnID, Epoch: v.Epoch, Leader: v.Leader,
+		Wait: v.Wait, Outcome: v.Outcome, Messages: v.Messages, Answered: v.Answered}
+	if out.State == activities.StateClosed {
+		agent := agentOf(inst)
+		out.QuickAgent = a.Quick.Agent(ctx, inst)
+		out.AgentTimeout = time.Duration(agent.TimeoutSeconds) * time.Second
+		out.AgentRetryFor = time.Duration(agent.RetryForSeconds) * time.Second
+	}
+	return out
+}
+
+// agentOf returns the instance's agent, or the defaults where it was taken
+// away while a turn was collecting.
+func agentOf(inst *omni.Instance) omni.AgentConfig {
+	if inst.Settings.Agent == nil {
+		return omni.DefaultAgent()
+	}
+	return *inst.Settings.Agent
+}
+
+func closingParams(inst *omni.Instance) omni.ClosingParams {
+	agent := agentOf(inst)
+	return omni.ClosingParams{Provider: agent.Provider, MediaWithin: mediaWithin,
+		AnswerWithin: time.Duration(agent.TimeoutSeconds)*time.Second + answerSlack}
+}
+
+// settle asks again while the answer is to wait for a moment only.
+func settle(ctx context.Context, v omni.TurnView, again func() (omni.TurnView, error)) (omni.TurnView, error) {
+	for range shortTries {
+		if v.State != string(activities.StateWait) || v.Wait > shortWait {
+			return v, nil
+		}
+		select {
+		case <-ctx.Done():
+			return v, ctx.Err()
+		case <-time.After(v.Wait):
+		}
+		var err error
+		if v, err = again(); err != nil {
+			return v, err
+		}
+	}
+	return v, nil
+}

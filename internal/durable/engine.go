@@ -1,0 +1,169 @@
+package durable
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/google/uuid"
+	enumspb "go.temporal.io/api/enums/v1"
+	"go.temporal.io/api/serviceerror"
+	"go.temporal.io/sdk/client"
+	"go.temporal.io/sdk/temporal"
+
+	"github.com/omnihub/omni/activities"
+	"github.com/omnihub/omni/workflows"
+)
+
+// workflowTaskTimeout is when a workflow task of a process that died is given
+// to another one. Quick steps end before it (activities.QuickDeadline).
+const workflowTaskTimeout = 5 * time.Second
+
+// Engine starts and asks about workflows. It is safe for concurrent use.
+type Engine struct {
+	client client.Client
+}
+
+// NewEngine makes an engine. Starts are eager where a worker of this process
+// shares the client.
+func NewEngine(c client.Client) *Engine { return &Engine{client: c} }
+
+// StartMessage starts the workflow of an inbound message. A message that has
+// one, running or closed, is no error: the same event may come any number of times.
+func (e *Engine) StartMessage(ctx context.Context, in workflows.MessageInput) error {
+	opts := client.StartWorkflowOptions{
+		ID: workflows.MessageWorkflowID(in.MessageID), TaskQueue: workflows.QueuePipeline,
+		WorkflowIDReusePolicy:    enumspb.WORKFLOW_ID_REUSE_POLICY_REJECT_DUPLICATE,
+		WorkflowIDConflictPolicy: enumspb.WORKFLOW_ID_CONFLICT_POLICY_USE_EXISTING,
+		WorkflowTaskTimeout:      workflowTaskTimeout,
+		EnableEagerStart:         true,
+		TypedSearchAttributes: temporal.NewSearchAttributes(
+			workflows.AttrInstance.ValueSet(in.InstanceID.String()), workflows.AttrChannel.ValueSet(in.Channel),
+			workflows.AttrChat.ValueSet(in.ChatID.String()), workflows.AttrExternalID.ValueSet(keyword(in.ExternalID))),
+	}
+	_, err := e.client.ExecuteWorkflow(ctx, opts, workflows.TypeMessage, in)
+	return ignoreStarted(err, "starting the workflow of message "+in.MessageID.String())
+}
+
+// keyword cuts a foreign id to what a keyword attribute takes.
+func keyword(s string) string {
+	const limit = 255
+	if len(s) <= limit {
+		return s
+	}
+	return s[:limit]
+}
+
+// StartOutbound starts the workflow of a message sent by API, after delay.
+func (e *Engine) StartOutbound(ctx context.Context, in workflows.OutboundInput, delay time.Duration) error {
+	opts := client.StartWorkflowOptions{
+		ID: workflows.OutboundWorkflowID(in.TenantID, in.MessageID), TaskQueue: workflows.QueuePipeline,
+		WorkflowIDReusePolicy:    enumspb.WORKFLOW_ID_REUSE_POLICY_REJECT_DUPLICATE,
+		WorkflowIDConflictPolicy: enumspb.WORKFLOW_ID_CONFLICT_POLICY_USE_EXISTING,
+		WorkflowTaskTimeout:      workflowTaskTimeout,
+		EnableEagerStart:         delay <= 0,
+		StartDelay:               max(delay, 0),
+		TypedSearchAttributes: temporal.NewSearchAttributes(
+			workflows.AttrInstance.ValueSet(in.InstanceID.String()), workflows.AttrChannel.ValueSet(in.Channel),
+			workflows.AttrChat.ValueSet(in.ChatID.String())),
+	}
+	_, err := e.client.ExecuteWorkflow(ctx, opts, workflows.TypeOutbound, in)
+	return ignoreStarted(err, "starting the workflow of outbound message "+in.MessageID.String())
+}
+
+// CancelOutbound ends the workflow of a scheduled message whose row is
+// cancelled already.
+func (e *Engine) CancelOutbound(ctx context.Context, tenant string, messageID uuid.UUID) error {
+	err := e.client.TerminateWorkflow(ctx, workflows.OutboundWorkflowID(tenant, messageID), "", "cancelled by call")
+	if isNotFound(err) {
+		return nil
+	}
+	if err != nil {
+		return fmt.Errorf("ending the workflow of outbound message %s: %w", messageID, err)
+	}
+	return nil
+}
+
+// StartTurn starts the workflow that goes on with an adopted turn.
+func (e *Engine) StartTurn(ctx context.Context, t activities.TurnRef) error {
+	opts := client.StartWorkflowOptions{
+		ID: t.WorkflowID, TaskQueue: workflows.QueuePipeline,
+		WorkflowIDReusePolicy:    enumspb.WORKFLOW_ID_REUSE_POLICY_REJECT_DUPLICATE,
+		WorkflowIDConflictPolicy: enumspb.WORKFLOW_ID_CONFLICT_POLICY_USE_EXISTING,
+		WorkflowTaskTimeout:      workflowTaskTimeout,
+		TypedSearchAttributes: temporal.NewSearchAttributes(
+			workflows.AttrInstance.ValueSet(t.InstanceID.String()), workflows.AttrChannel.ValueSet(t.Channel),
+			workflows.AttrChat.ValueSet(t.ChatID.String()), workflows.AttrTurn.ValueSet(t.TurnID.String())),
+	}
+	_, err := e.client.ExecuteWorkflow(ctx, opts, workflows.TypeTurn, t)
+	return ignoreStarted(err, "starting "+t.WorkflowID)
+}
+
+// Signal delivers a signal; a workflow that is gone is no error.
+func (e *Engine) Signal(ctx context.Context, workflowID, signal string) error {
+	err := e.client.SignalWorkflow(ctx, workflowID, "", signal, nil)
+	if err == nil || isNotFound(err) {
+		return nil
+	}
+	return fmt.Errorf("signalling %s: %w", workflowID, err)
+}
+
+// Running reports whether a workflow is open.
+func (e *Engine) Running(ctx context.Context, workflowID string) (bool, error) {
+	_, status, err := e.Describe(ctx, workflowID)
+	return status == enumspb.WORKFLOW_EXECUTION_STATUS_RUNNING, err
+}
+
+// Describe returns the newest run of a workflow. An unknown workflow has no
+// run and status UNSPECIFIED.
+func (e *Engine) Describe(ctx context.Context, workflowID string) (runID string, status enumspb.WorkflowExecutionStatus, err error) {
+	d, err := e.client.DescribeWorkflowExecution(ctx, workflowID, "")
+	if isNotFound(err) {
+		return "", enumspb.WORKFLOW_EXECUTION_STATUS_UNSPECIFIED, nil
+	}
+	if err != nil {
+		return "", enumspb.WORKFLOW_EXECUTION_STATUS_UNSPECIFIED, fmt.Errorf("describing workflow %s: %w", workflowID, err)
+	}
+	info := d.GetWorkflowExecutionInfo()
+	return info.GetExecution().GetRunId(), info.GetStatus(), nil
+}
+
+// Healthy reports whether Temporal answers.
+func (e *Engine) Healthy(ctx context.Context) error {
+	if _, err := e.client.CheckHealth(ctx, &client.CheckHealthRequest{}); err != nil {
+		return fmt.Errorf("asking Temporal for its health: %w", err)
+	}
+	return nil
+}
+
+// janitorSchedule is the id of the schedule that starts the janitor.
+const janitorSchedule = "omni-janitor"
+
+// EnsureJanitor makes the schedule that looks for abandoned turns.
+func (e *Engine) EnsureJanitor(ctx context.Context) error {
+	_, err := e.client.ScheduleClient().Create(ctx, client.ScheduleOptions{
+		ID:   janitorSchedule,
+		Spec: client.ScheduleSpec{Intervals: []client.ScheduleIntervalSpec{{Every: workflows.JanitorEvery}}},
+		Action: &client.ScheduleWorkflowAction{ID: "janitor", Workflow: workflows.TypeJanitor, TaskQueue: workflows.QueuePipeline,
+			WorkflowExecutionTimeout: 2 * time.Minute},
+		Overlap: enumspb.SCHEDULE_OVERLAP_POLICY_SKIP,
+	})
+	if err != nil && !errors.Is(err, temporal.ErrScheduleAlreadyRunning) {
+		return fmt.Errorf("making the janitor's schedule: %w", err)
+	}
+	return nil
+}
+
+func ignoreStarted(err error, doing string) error {
+	var started *serviceerror.WorkflowExecutionAlreadyStarted
+	if err == nil || errors.As(err, &started) {
+		return nil
+	}
+	return fmt.Errorf("%s: %w", doing, err)
+}
+
+func isNotFound(err error) bool {
+	var notFound *serviceerror.NotFound
+	return errors.As(err, &notFound)
+}

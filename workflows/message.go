@@ -1,0 +1,261 @@
+package workflows
+
+import (
+	"time"
+
+	"github.com/google/uuid"
+	"go.temporal.io/sdk/workflow"
+
+	"github.com/omnihub/omni/activities"
+)
+
+// MessageResult is what a Message workflow returns.
+type MessageResult struct {
+	Outcome string        `json:"outcome"` // an activities.Outcome constant
+	TurnID  uuid.NullUUID `json:"turn_id"`
+	Leader  uuid.NullUUID `json:"leader"` // the message whose workflow answers
+	Parts   int           `json:"parts,omitempty"`
+}
+
+// Message is the whole life of one inbound message: who, whether, when, the
+// answer. Read it top to bottom.
+func Message(ctx workflow.Context, in MessageInput) (MessageResult, error) {
+	ref := activities.MessageRef{TenantID: in.TenantID, InstanceID: in.InstanceID, Channel: in.Channel, ChatID: in.ChatID,
+		MessageID: in.MessageID, Seq: in.Seq, Traceparent: in.Traceparent}
+	t := turn{ref: activities.TurnRef{TenantID: in.TenantID, InstanceID: in.InstanceID, Channel: in.Channel, ChatID: in.ChatID,
+		WorkflowID: workflow.GetInfo(ctx).WorkflowExecution.ID, Leader: in.MessageID, Traceparent: in.Traceparent}}
+
+	who, err := activities.Resolve(ctx, activities.ResolveInput{Message: ref})
+	if err != nil {
+		return MessageResult{}, err
+	}
+	t.person = who.PersonID
+	if who.Outcome != "" {
+		return t.again(ctx, who)
+	}
+	access, err := activities.Check(ctx, activities.CheckInput{Message: ref, PersonID: who.PersonID})
+	if err != nil {
+		return MessageResult{}, err
+	}
+	if access.Decision != activities.Allow {
+		return t.end(ctx, activities.OutcomeDenied)
+	}
+	view, err := activities.Join(ctx, activities.JoinInput{Message: ref, PersonID: who.PersonID, WorkflowID: t.ref.WorkflowID})
+	if err != nil {
+		return MessageResult{}, err
+	}
+	return t.lead(ctx, view)
+}
+
+// Turn goes on with a turn whose workflow is gone: from where the rows say it
+// stopped.
+func Turn(ctx workflow.Context, in activities.TurnRef) (MessageResult, error) {
+	t := turn{ref: in}
+	view, err := activities.Close(ctx, activities.CloseInput{Turn: in})
+	if err != nil {
+		return MessageResult{}, err
+	}
+	return t.lead(ctx, view)
+}
+
+// turn is the part of a workflow that leads: what it holds is rebuilt by
+// replay, and every call to the database first says what is already true.
+type turn struct {
+	ref    activities.TurnRef
+	person uuid.UUID
+	tagged bool // OmniTurn and OmniPerson are set
+}
+
+// behindPoll is how often a leader that waits behind another turn looks
+// again by itself, should the wake be lost or the other turn's workflow be gone.
+const behindPoll = 5 * time.Second
+
+// lead takes the turn from wherever view says it is to its outcome.
+func (t *turn) lead(ctx workflow.Context, view activities.TurnView) (MessageResult, error) {
+	wake := workflow.GetSignalChannel(ctx, activities.SignalWake)
+	for {
+		t.adopt(view)
+		var wait time.Duration
+		switch view.State {
+		case activities.StateClosed:
+			return t.answer(ctx, view)
+		case activities.StateLeader, activities.StateWait:
+			wait = max(view.Wait, time.Millisecond)
+		case activities.StateBehind:
+			wait = behindPoll
+		case activities.StateFinished:
+			return t.finished(ctx, view.Outcome)
+		default:
+			return t.end(ctx, outcomeOf(view.State))
+		}
+		if err := t.tag(ctx); err != nil {
+			return MessageResult{}, err
+		}
+		await(ctx, wake, wait)
+		var err error
+		if view, err = activities.Close(ctx, activities.CloseInput{Turn: t.ref}); err != nil {
+			return MessageResult{}, err
+		}
+	}
+}
+
+// adopt takes over what a view says of the turn this workflow is in.
+func (t *turn) adopt(view activities.TurnView) {
+	if view.TurnID.Valid {
+		t.ref.TurnID, t.ref.Epoch = view.TurnID.UUID, view.Epoch
+	}
+	if view.Leader.Valid {
+		t.ref.Leader = view.Leader.UUID
+	}
+}
+
+// await waits for the signal or the time, whichever is first. Signals that
+// came before are drained: the rows, not the signal, say what to do.
+func await(ctx workflow.Context, wake workflow.ReceiveChannel, wait time.Duration) {
+	timerCtx, cancel := workflow.WithCancel(ctx)
+	defer cancel()
+	workflow.NewSelector(ctx).
+		AddFuture(workflow.NewTimer(timerCtx, wait), func(workflow.Future) {}).
+		AddReceive(wake, func(c workflow.ReceiveChannel, _ bool) {
+			for c.ReceiveAsync(nil) {
+			}
+		}).
+		Select(ctx)
+}
+
+// answer asks the agent, sends the parts, finishes the turn.
+func (t *turn) answer(ctx workflow.Context, view activities.TurnView) (MessageResult, error) {
+	if !view.QuickAgent {
+		if err := t.tag(ctx); err != nil {
+			return MessageResult{}, err
+		}
+	}
+	reply, err := activities.Reply(ctx, activities.ReplyInput{Turn: t.ref}, view.QuickAgent, view.AgentTimeout, view.AgentRetryFor)
+	send := activities.SendInput{Turn: t.ref}
+	if err != nil {
+		if reply, err = t.giveUp(ctx, err); err != nil {
+			return MessageResult{}, err
+		}
+		send.Fallback = true
+	}
+	if reply.State != activities.StateClosed {
+		return t.overtaken(ctx, reply.State)
+	}
+	if reply.Parts == 0 {
+		if send.Fallback {
+			return t.finish(ctx, activities.FinishInput{Outcome: activities.OutcomeFailed, Error: "the agent failed"})
+		}
+		return t.finish(ctx, activities.FinishInput{Outcome: activities.OutcomeNothing})
+	}
+	sent, err := activities.Send(ctx, send, reply.QuickDelivery)
+	if err != nil {
+		return t.finish(ctx, activities.FinishInput{Outcome: activities.OutcomeFailed, Error: cause(err),
+			DeadLetter: activities.DeliverSend, Attempts: 1})
+	}
+	return t.sent(ctx, sent)
+}
+
+// giveUp records that the agent failed for good. Nothing is silent: a dead
+// letter stays, and the fallback text goes out where there is one.
+func (t *turn) giveUp(ctx workflow.Context, failure error) (activities.ReplyOutput, error) {
+	return activities.GiveUp(ctx, activities.GiveUpInput{Turn: t.ref, Error: cause(failure), Type: causeType(failure)})
+}
+
+// sent goes from the delivery's word to the turn's outcome.
+func (t *turn) sent(ctx workflow.Context, sent activities.SendOutput) (MessageResult, error) {
+	if sent.Finished {
+		if err := t.wake(ctx, sent.Wake); err != nil {
+			return MessageResult{}, err
+		}
+		return t.endWith(ctx, sent.Outcome, sent.Sent)
+	}
+	finish := activities.FinishInput{Outcome: sent.Outcome, Error: sent.Error}
+	switch sent.Outcome {
+	case activities.OutcomeCancelled, activities.OutcomeAdopted:
+		return t.overtaken(ctx, activities.StateCancelled)
+	case activities.OutcomeFailed:
+		finish.DeadLetter, finish.Attempts = activities.DeliverSend, 1
+	}
+	return t.finish(ctx, finish)
+}
+
+// overtaken ends the workflow of a turn that is no longer its own, or that got
+// its outcome elsewhere. The leaders behind are woken all the same: it may
+// have been this workflow, before a restart, that gave the outcome.
+func (t *turn) overtaken(ctx workflow.Context, state activities.TurnState) (MessageResult, error) {
+	if state == activities.StateAdopted {
+		return t.end(ctx, activities.OutcomeAdopted)
+	}
+	return t.finish(ctx, activities.FinishInput{Outcome: outcomeOf(state)})
+}
+
+// finish gives the turn its outcome and wakes who waits behind.
+func (t *turn) finish(ctx workflow.Context, in activities.FinishInput) (MessageResult, error) {
+	in.Turn = t.ref
+	out, err := activities.Finish(ctx, in)
+	if err != nil {
+		return MessageResult{}, err
+	}
+	if err := t.wake(ctx, out.Wake); err != nil {
+		return MessageResult{}, err
+	}
+	return t.end(ctx, out.Outcome)
+}
+
+// finished is a turn that has its outcome: only its side effects may be owed.
+func (t *turn) finished(ctx workflow.Context, outcome string) (MessageResult, error) {
+	if t.ref.TurnID == uuid.Nil {
+		return t.end(ctx, outcome)
+	}
+	return t.finish(ctx, activities.FinishInput{Outcome: outcome})
+}
+
+// again is a message that was dealt with before: an old duplicate, or this
+// very workflow before a restart.
+func (t *turn) again(ctx workflow.Context, who activities.ResolveOutput) (MessageResult, error) {
+	if who.Turn.Valid {
+		t.ref.TurnID, t.ref.Epoch = who.Turn.UUID, who.Epoch
+	}
+	return t.finished(ctx, who.Outcome)
+}
+
+func (t *turn) wake(ctx workflow.Context, behind []string) error {
+	if len(behind) == 0 {
+		return nil
+	}
+	return activities.Wake(ctx, activities.WakeInput{Workflows: behind})
+}
+
+func (t *turn) end(ctx workflow.Context, outcome string) (MessageResult, error) {
+	return t.endWith(ctx, outcome, 0)
+}
+
+func (t *turn) endWith(ctx workflow.Context, outcome string, parts int) (MessageResult, error) {
+	if err := t.tagOutcome(ctx, outcome); err != nil {
+		return MessageResult{}, err
+	}
+	out := MessageResult{Outcome: outcome, Parts: parts}
+	if t.ref.TurnID != uuid.Nil {
+		out.TurnID = uuid.NullUUID{UUID: t.ref.TurnID, Valid: true}
+		out.Leader = uuid.NullUUID{UUID: t.ref.Leader, Valid: true}
+	}
+	return out, nil
+}
+
+// outcomeOf names the outcome of a state that ends a workflow.
+func outcomeOf(s activities.TurnState) string {
+	switch s {
+	case activities.StateFollower:
+		return activities.OutcomeFollower
+	case activities.StatePaused:
+		return activities.OutcomePaused
+	case activities.StateIgnored:
+		return activities.OutcomeIgnored
+	case activities.StateAdopted:
+		return activities.OutcomeAdopted
+	case activities.StateCancelled:
+		return activities.OutcomeCancelled
+	default:
+		return string(s)
+	}
+}
