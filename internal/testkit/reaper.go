@@ -3,7 +3,6 @@ package testkit
 import (
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"os"
 	"os/exec"
@@ -73,7 +72,7 @@ func reap(dir string) error {
 
 func startServer(dir string) (*postgresd.Cluster, *exec.Cmd, error) {
 	ctx := context.Background()
-	bin, err := postgresd.FindBinaries()
+	bin, err := postgresd.FindBinaries("")
 	if err != nil {
 		return nil, nil, err
 	}
@@ -82,7 +81,7 @@ func startServer(dir string) (*postgresd.Cluster, *exec.Cmd, error) {
 		return nil, nil, err
 	}
 	cluster := &postgresd.Cluster{Bin: bin, Dir: filepath.Join(dir, "pg"), Port: 5432, Owner: owner}
-	if err := endOrphan(cluster); err != nil {
+	if err := cluster.StopRunning(ctx); err != nil {
 		return nil, nil, err
 	}
 	if err := os.RemoveAll(cluster.Dir); err != nil {
@@ -106,27 +105,6 @@ func startServer(dir string) (*postgresd.Cluster, *exec.Cmd, error) {
 		return nil, nil, err
 	}
 	return cluster, cmd, nil
-}
-
-// endOrphan stops the server of a reaper that was killed before it could.
-func endOrphan(cluster *postgresd.Cluster) error {
-	pid, err := cluster.PID()
-	if err != nil || pid == 0 {
-		return err
-	}
-	process, err := os.FindProcess(pid)
-	if err != nil || !postgresd.IsServer(pid) {
-		return nil //nolint:nilerr // no such process: nothing to end
-	}
-	if err := process.Signal(syscall.SIGQUIT); err != nil && !errors.Is(err, os.ErrProcessDone) {
-		return err
-	}
-	for deadline := time.Now().Add(10 * time.Second); postgresd.IsServer(pid); time.Sleep(20 * time.Millisecond) {
-		if time.Now().After(deadline) {
-			return fmt.Errorf("the tests' old Postgres (pid %d) does not stop", pid)
-		}
-	}
-	return nil
 }
 
 // awaitIdle returns holding users.lock alone, once nobody else has held it for

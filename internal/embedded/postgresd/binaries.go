@@ -5,6 +5,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"sort"
 	"strconv"
 	"strings"
@@ -26,12 +27,15 @@ var distributionGlobs = []string{
 }
 
 // FindBinaries returns the folder that holds postgres and initdb: from PATH
-// first, then the newest of the distribution's. The error is ErrNoBinaries.
-func FindBinaries() (string, error) {
+// first, then the newest of the distribution's. A cluster can only be run by
+// the major version that made it: if major is not empty, a folder of that
+// version is preferred. The error is ErrNoBinaries.
+func FindBinaries(major string) (string, error) {
+	var candidates []string
 	if path, err := exec.LookPath("postgres"); err == nil {
 		// PATH often holds a symlink; initdb looks for its siblings beside the target.
-		if real, err := filepath.EvalSymlinks(path); err == nil && complete(filepath.Dir(real)) {
-			return filepath.Dir(real), nil
+		if target, err := filepath.EvalSymlinks(path); err == nil {
+			candidates = append(candidates, filepath.Dir(target))
 		}
 	}
 	for _, glob := range distributionGlobs {
@@ -40,13 +44,18 @@ func FindBinaries() (string, error) {
 			continue
 		}
 		sort.Slice(found, func(i, j int) bool { return versionIn(found[i]) > versionIn(found[j]) })
-		for _, dir := range found {
-			if complete(dir) {
-				return dir, nil
-			}
+		candidates = append(candidates, found...)
+	}
+	candidates = slices.DeleteFunc(candidates, func(dir string) bool { return !complete(dir) })
+	if len(candidates) == 0 {
+		return "", ErrNoBinaries
+	}
+	for _, dir := range candidates {
+		if major != "" && strconv.Itoa(versionIn(dir)) == major {
+			return dir, nil
 		}
 	}
-	return "", ErrNoBinaries
+	return candidates[0], nil
 }
 
 func complete(dir string) bool {

@@ -47,6 +47,16 @@ func (c *Cluster) Initialised() bool {
 	return err == nil
 }
 
+// Major is the major version of Postgres that made the cluster; empty if there
+// is none yet.
+func (c *Cluster) Major() string {
+	content, err := os.ReadFile(filepath.Join(c.dataDir(), "PG_VERSION"))
+	if err != nil {
+		return ""
+	}
+	return strings.TrimSpace(string(content))
+}
+
 // Init makes the cluster unless it is there: folders with the right owner, a
 // random password, initdb. What an interrupted Init left is made anew.
 func (c *Cluster) Init(ctx context.Context, initdbArgs ...string) error {
@@ -68,7 +78,7 @@ func (c *Cluster) Init(ctx context.Context, initdbArgs ...string) error {
 		return err
 	}
 	args := append([]string{
-		"--username=" + Superuser, "--pwfile=../password", "--encoding=UTF8", "--no-locale",
+		"--username=" + Superuser, "--pwfile=" + dataDirPlaceholder + "/../password", "--encoding=UTF8", "--no-locale",
 		"--auth-local=trust", "--auth-host=scram-sha-256", "--no-instructions",
 	}, initdbArgs...)
 	cmd, done, err := c.command(ctx, "initdb", args...)
@@ -81,7 +91,10 @@ func (c *Cluster) Init(ctx context.Context, initdbArgs ...string) error {
 	if err := cmd.Run(); err != nil {
 		return fmt.Errorf("making the Postgres cluster in %s: %w: %s", c.Dir, err, lastLine(out.String()))
 	}
-	return os.WriteFile(filepath.Join(c.Dir, "initialised"), nil, 0o600)
+	if err := os.WriteFile(filepath.Join(c.Dir, "initialised"), nil, 0o600); err != nil {
+		return fmt.Errorf("marking the Postgres cluster as complete: %w", err)
+	}
+	return nil
 }
 
 func (c *Cluster) makeDirs() error {
@@ -117,29 +130,37 @@ func (c *Cluster) Server(ctx context.Context, settings map[string]string) (cmd *
 	return c.command(ctx, "postgres", args...)
 }
 
-// command runs one of Postgres's programs inside the data directory, as the owner.
+// command runs one of Postgres's programs on the data directory, as the owner.
 //
 // An unprivileged owner often may not walk the path to the data directory (a
 // home or temporary folder with mode 0700). It needs not: the folder is opened
-// here, entered through its descriptor, and named by what the kernel calls the
-// process's own working directory.
+// here, handed down as a file descriptor, and named by that. Postgres itself
+// soon makes it its working directory and uses relative paths only.
 func (c *Cluster) command(ctx context.Context, program string, args ...string) (*exec.Cmd, func(), error) {
-	dir, dataArg, done := c.dataDir(), c.dataDir(), func() {}
+	cmd := exec.CommandContext(ctx, filepath.Join(c.Bin, program))
+	dataDir, done := c.dataDir(), func() {}
 	if c.Owner != nil && runtime.GOOS == "linux" {
 		folder, err := os.Open(c.dataDir())
 		if err != nil {
 			return nil, nil, fmt.Errorf("opening the Postgres folder: %w", err)
 		}
-		dir, dataArg = fmt.Sprintf("/proc/self/fd/%d", folder.Fd()), "/proc/self/cwd"
-		done = func() { _ = folder.Close() }
+		cmd.ExtraFiles = []*os.File{folder} // descriptor 3
+		dataDir, done = "/proc/self/fd/3", func() { _ = folder.Close() }
 	}
-	cmd := exec.CommandContext(ctx, filepath.Join(c.Bin, program), append([]string{"-D", dataArg}, args...)...)
-	cmd.Dir = dir
+	for i := range args {
+		args[i] = strings.ReplaceAll(args[i], dataDirPlaceholder, dataDir)
+	}
+	cmd.Args = append(append(cmd.Args, "-D", dataDir), args...)
+	cmd.Dir = "/"
 	// Nothing of ours (keys above all) belongs in Postgres's environment.
 	cmd.Env = []string{"PATH=" + os.Getenv("PATH"), "LC_ALL=C", "TZ=UTC", "LD_LIBRARY_PATH=" + os.Getenv("LD_LIBRARY_PATH")}
 	cmd.SysProcAttr = sysProcAttr(c.Owner)
 	return cmd, done, nil
 }
+
+// dataDirPlaceholder stands in arguments for the data directory as the child
+// will name it.
+const dataDirPlaceholder = "{data}"
 
 // URL is the connection URL of one database: over the Unix socket, or over
 // loopback TCP where the socket's path is longer than systems allow.

@@ -1,0 +1,30 @@
+package postgresd
+
+import (
+	"errors"
+	"fmt"
+	"net"
+	"time"
+)
+
+// freePort asks the kernel for a TCP port of loopback that nobody uses.
+func freePort() (int, error) {
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		return 0, fmt.Errorf("finding a free port: %w", err)
+	}
+	defer func() { _ = listener.Close() }()
+	address, ok := listener.Addr().(*net.TCPAddr)
+	if !ok {
+		return 0, errors.New("finding a free port: not a TCP address")
+	}
+	return address.Port, nil
+}
+
+func dialUnix(path string) error {
+	conn, err := net.DialTimeout("unix", path, time.Second)
+	if err != nil {
+		return err
+	}
+	return conn.Close()
+}
