@@ -1,0 +1,129 @@
+package natsd
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"sync"
+	"time"
+
+	"github.com/nats-io/nats-server/v2/server"
+	"github.com/nats-io/nats.go"
+)
+
+const (
+	readyTimeout = 20 * time.Second
+	// maxPayload lets a message carry the longest text we accept, with room
+	// for its raw form.
+	maxPayload = 8 << 20
+	// maxMemory and maxStore bound JetStream; files are limited by the disk.
+	maxMemory = 256 << 20
+	maxStore  = 1 << 40
+)
+
+// Options configure a Server.
+type Options struct {
+	Dir  string // JetStream's files
+	Port int    // on loopback; 0 takes a free one
+	Log  *slog.Logger
+}
+
+// Server is an in-process NATS server. It implements lifecycle.Service.
+type Server struct {
+	options Options
+
+	mutex  sync.Mutex
+	server *server.Server // nil while stopped
+}
+
+// New returns a server that has not started.
+func New(options Options) *Server { return &Server{options: options} }
+
+// Start returns when clients can connect and JetStream has recovered its streams.
+func (s *Server) Start(context.Context) error {
+	port := s.options.Port
+	if port == 0 {
+		port = server.RANDOM_PORT
+	}
+	srv, err := server.NewServer(&server.Options{
+		ServerName: "omni", Host: "127.0.0.1", Port: port, NoSigs: true,
+		JetStream: true, StoreDir: s.options.Dir, SyncAlways: true,
+		JetStreamMaxMemory: maxMemory, JetStreamMaxStore: maxStore, MaxPayload: maxPayload,
+	})
+	if err != nil {
+		return fmt.Errorf("making the NATS server: %w", err)
+	}
+	if s.options.Log != nil {
+		srv.SetLoggerV2(logger{s.options.Log}, false, false, false)
+	}
+	srv.Start()
+	if !srv.ReadyForConnections(readyTimeout) {
+		srv.Shutdown()
+		srv.WaitForShutdown()
+		return fmt.Errorf("starting NATS: not ready after %s (is port %d free?)", readyTimeout, s.options.Port)
+	}
+	if !srv.JetStreamEnabled() {
+		srv.Shutdown()
+		srv.WaitForShutdown()
+		return fmt.Errorf("starting NATS: JetStream cannot use %s", s.options.Dir)
+	}
+	s.mutex.Lock()
+	defer s.mutex.Unlock()
+	s.server = srv
+	return nil
+}
+
+// Stop flushes JetStream and waits until every client is gone.
+func (s *Server) Stop(context.Context) error {
+	s.mutex.Lock()
+	srv := s.server
+	s.server = nil
+	s.mutex.Unlock()
+	if srv != nil {
+		srv.Shutdown()
+		srv.WaitForShutdown()
+	}
+	return nil
+}
+
+// URL is the address for clients outside of this process. Empty while stopped.
+func (s *Server) URL() string {
+	if srv := s.running(); srv != nil {
+		return srv.ClientURL()
+	}
+	return ""
+}
+
+// Connect returns a connection that does not touch the network.
+func (s *Server) Connect(options ...nats.Option) (*nats.Conn, error) {
+	srv := s.running()
+	if srv == nil {
+		return nil, errNotRunning
+	}
+	conn, err := nats.Connect("", append([]nats.Option{nats.InProcessServer(srv)}, options...)...)
+	if err != nil {
+		return nil, fmt.Errorf("connecting to the embedded NATS: %w", err)
+	}
+	return conn, nil
+}
+
+// Healthy says why the server is down, or nil.
+func (s *Server) Healthy(context.Context) error {
+	srv := s.running()
+	switch {
+	case srv == nil || !srv.Running():
+		return errNotRunning
+	case !srv.JetStreamEnabled():
+		return errors.New("JetStream has disabled itself: see the log")
+	}
+	return nil
+}
+
+var errNotRunning = errors.New("the embedded NATS does not run")
+
+func (s *Server) running() *server.Server {
+	s.mutex.Lock()
+	defer s.mutex.Unlock()
+	return s.server
+}
