@@ -1,6 +1,7 @@
 package channeltest
 
 import (
+	"context"
 	"errors"
 	"io"
 	"log/slog"
@@ -77,7 +78,12 @@ func (h *Hub) Open(t testing.TB) channels.Session {
 	t.Helper()
 	s, err := h.Channel.New(h.Config(), h.Deps())
 	require.NoError(t, err)
-	t.Cleanup(func() { require.NoError(t, s.Stop(t.Context())) })
+	t.Cleanup(func() {
+		// t.Context has ended by now.
+		ctx, cancel := context.WithTimeout(context.Background(), 20*time.Second)
+		defer cancel()
+		require.NoError(t, s.Stop(ctx))
+	})
 	return s
 }
 
