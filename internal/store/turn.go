@@ -9,7 +9,6 @@ import (
 	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5/pgtype"
 
-	"github.com/omnihub/omni/channels/message"
 	"github.com/omnihub/omni/internal/omni"
 	"github.com/omnihub/omni/internal/store/dbsqlc"
 )
