@@ -46,7 +46,7 @@ func joinParams(in activities.JoinInput, inst *omni.Instance, m *omni.InboundMes
 		ChatID: in.Message.ChatID, MessageID: in.Message.MessageID, WorkflowID: in.WorkflowID,
 		TurnID:     omni.TurnID(in.Message.MessageID, 0),
 		SessionKey: sessionKey(agentOf(inst).Session, in.Message.ChatID, in.PersonID), Agent: "instance",
-		Refuse: refuse(inst, m, time.Now()), Quiet: quiet, QuietCap: quietCap,
+		Refuse: string(omni.Refuse(inst.Settings, m, time.Now())), Quiet: quiet, QuietCap: quietCap,
 		// Attachments are recorded, not processed, so nothing is pending.
 		Close: quiet == 0, Closing: closingParams(inst), Attempt: attempt,
 	}

@@ -1,6 +1,8 @@
 package omni
 
 import (
+	"time"
+
 	"github.com/google/uuid"
 
 	"github.com/omnihub/omni/channels/message"
@@ -17,6 +19,7 @@ type InboundMessage struct {
 	Text     string
 	Content  message.Content
 	Facts    MessageFacts
+	SentAt   time.Time // the platform's time
 }
 
 // AccessDecision is what access.Check decided.

@@ -52,7 +52,7 @@ func (s *Store) InboundMessage(ctx context.Context, id uuid.UUID) (*omni.Inbound
 
 func newInboundMessage(id uuid.UUID, r dbsqlc.MessageForJoinRow) (*omni.InboundMessage, error) {
 	m := &omni.InboundMessage{ID: id, PersonID: r.PersonID, Status: omni.Status(r.Status), Kind: message.Kind(r.Kind), FromMe: r.FromMe,
-		SenderID: r.SenderPlatformID, Text: r.Text}
+		SenderID: r.SenderPlatformID, Text: r.Text, SentAt: deref(r.SentAt)}
 	if err := json.Unmarshal(r.Facts, &m.Facts); err != nil {
 		return nil, fmt.Errorf("decoding the facts of message %s: %w", id, err)
 	}

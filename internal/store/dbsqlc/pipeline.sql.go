@@ -89,7 +89,7 @@ func (q *Queries) LedTurn(ctx context.Context, arg LedTurnParams) (LedTurnRow, e
 }
 
 const MessageForJoin = `-- name: MessageForJoin :one
-SELECT person_id, status, text, facts, kind, from_me, sender_platform_id, content FROM messages WHERE id = $1
+SELECT person_id, status, text, facts, kind, from_me, sender_platform_id, content, sent_at FROM messages WHERE id = $1
 `
 
 type MessageForJoinRow struct {
@@ -101,6 +101,7 @@ type MessageForJoinRow struct {
 	FromMe           bool
 	SenderPlatformID string
 	Content          json.RawMessage
+	SentAt           *time.Time
 }
 
 func (q *Queries) MessageForJoin(ctx context.Context, id uuid.UUID) (MessageForJoinRow, error) {
@@ -115,6 +116,7 @@ func (q *Queries) MessageForJoin(ctx context.Context, id uuid.UUID) (MessageForJ
 		&i.FromMe,
 		&i.SenderPlatformID,
 		&i.Content,
+		&i.SentAt,
 	)
 	return i, err
 }
@@ -132,9 +134,9 @@ WITH m AS (
            || step_data('identity.Resolve', $2::timestamptz, $3::int)
     FROM m
 )
-SELECT m.person_id, m.status, m.text, m.facts, m.kind, m.from_me, m.sender_platform_id, m.content FROM m
+SELECT m.person_id, m.status, m.text, m.facts, m.kind, m.from_me, m.sender_platform_id, m.content, m.sent_at FROM m
 UNION ALL
-SELECT o.person_id, o.status, o.text, o.facts, o.kind, o.from_me, o.sender_platform_id, o.content
+SELECT o.person_id, o.status, o.text, o.facts, o.kind, o.from_me, o.sender_platform_id, o.content, o.sent_at
 FROM messages o WHERE o.id = $1 AND NOT EXISTS (SELECT 1 FROM m)
 `
 
@@ -153,6 +155,7 @@ type ResolveMessageRow struct {
 	FromMe           bool
 	SenderPlatformID string
 	Content          json.RawMessage
+	SentAt           *time.Time
 }
 
 // The person of a message. The first call of a message says so in the log.
@@ -168,6 +171,7 @@ func (q *Queries) ResolveMessage(ctx context.Context, arg ResolveMessageParams) 
 		&i.FromMe,
 		&i.SenderPlatformID,
 		&i.Content,
+		&i.SentAt,
 	)
 	return i, err
 }

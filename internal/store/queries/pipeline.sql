@@ -12,16 +12,16 @@ WITH m AS (
            || step_data('identity.Resolve', sqlc.arg('started_at')::timestamptz, sqlc.arg('attempt')::int)
     FROM m
 )
-SELECT m.person_id, m.status, m.text, m.facts, m.kind, m.from_me, m.sender_platform_id, m.content FROM m
+SELECT m.person_id, m.status, m.text, m.facts, m.kind, m.from_me, m.sender_platform_id, m.content, m.sent_at FROM m
 UNION ALL
-SELECT o.person_id, o.status, o.text, o.facts, o.kind, o.from_me, o.sender_platform_id, o.content
+SELECT o.person_id, o.status, o.text, o.facts, o.kind, o.from_me, o.sender_platform_id, o.content, o.sent_at
 FROM messages o WHERE o.id = sqlc.arg('id') AND NOT EXISTS (SELECT 1 FROM m);
 
 -- name: LedTurn :one
 SELECT id, epoch FROM turns WHERE leader = sqlc.arg('message_id') AND chat_id = sqlc.arg('chat_id') ORDER BY created_at DESC LIMIT 1;
 
 -- name: MessageForJoin :one
-SELECT person_id, status, text, facts, kind, from_me, sender_platform_id, content FROM messages WHERE id = $1;
+SELECT person_id, status, text, facts, kind, from_me, sender_platform_id, content, sent_at FROM messages WHERE id = $1;
 
 -- name: CheckMessage :one
 -- Decided once per message; the first decision stands.
