@@ -315,6 +315,34 @@ CREATE FUNCTION dead_letter_turn(t turns, p_step text, p_error text, p_attempts 
 $$;
 -- +goose StatementEnd
 
+-- agent.GiveUp: the agent failed for good. The dead letter stays whatever is
+-- said to the person. Returns what is true of the turn.
+-- +goose StatementBegin
+CREATE FUNCTION turn_give_up(p_chat uuid, p_turn uuid, p_workflow text, p_epoch int, p_error text, p_kind text, p_attempts int,
+    p_started timestamptz, p_attempt int, OUT state text, OUT parts int) LANGUAGE plpgsql AS $$
+DECLARE
+    t turns;
+BEGIN
+    PERFORM FROM chats WHERE id = p_chat FOR NO KEY UPDATE;
+    SELECT * INTO STRICT t FROM turns WHERE id = p_turn;
+    state := (turn_seen(t, t.leader, p_workflow)).state;
+    parts := t.part_count;
+    IF state <> 'closed' OR t.epoch <> p_epoch THEN
+        state := CASE WHEN state = 'closed' THEN 'adopted' ELSE state END;
+        RETURN;
+    END IF;
+    IF parts IS NOT NULL OR t.error <> '' THEN
+        RETURN;
+    END IF;
+    UPDATE turns SET error = p_error, due_at = greatest(due_at, clock_timestamp() + interval '60 seconds') WHERE id = p_turn;
+    PERFORM dead_letter_turn(t, 'agent.Reply', p_error, p_attempts);
+    INSERT INTO events (id, tenant_id, type, subject, instance_id, channel, chat_id, correlation_id, data)
+    VALUES (uuid_v7(), t.tenant_id, 'agent.error', t.id::text, t.instance_id, t.channel, t.chat_id, t.leader,
+            jsonb_build_object('turnId', t.id, 'chatId', t.chat_id, 'instanceId', t.instance_id, 'messageId', t.leader,
+                'error', p_error, 'kind', p_kind, 'final', true) || step_data('agent.GiveUp', p_started, p_attempt));
+END $$;
+-- +goose StatementEnd
+
 -- Gives an overdue turn whose workflow is gone to another one: compare and set
 -- on who held it. Returns the new epoch, or NULL where somebody was quicker.
 -- +goose StatementBegin
@@ -376,7 +404,7 @@ END $$;
 -- +goose StatementEnd
 
 -- +goose Down
-DROP FUNCTION chat_resume(uuid), chat_takeover(uuid, timestamptz, text), turn_adopt(uuid, uuid, text, int, text),
+DROP FUNCTION turn_give_up(uuid, uuid, text, int, text, text, int, timestamptz, int), chat_resume(uuid), chat_takeover(uuid, timestamptz, text), turn_adopt(uuid, uuid, text, int, text),
     turn_finish(uuid, uuid, text, int, text, text, text, int, timestamptz, int), dead_letter_turn(turns, text, text, int),
     turn_touch(uuid, text, int, interval),
     turn_answer(uuid, uuid, text, int, text, jsonb, uuid[], int, jsonb, interval, timestamptz, int),

@@ -40,7 +40,7 @@ type Instances interface {
 // Cancels hurries the end of a call whose turn was cancelled. The row decides;
 // a cancel that is missed costs nothing but time.
 type Cancels interface {
-	OnCancel(turnID uuid.UUID, fn func()) (stop func())
+	OnCancel(turnID uuid.UUID, fn func()) (stop func(), err error)
 }
 
 // Observer hears how each delivery went: outcome is sent, failed, unknown or later.

@@ -3,6 +3,7 @@ package deliver
 import (
 	"context"
 	"errors"
+	"fmt"
 	"time"
 
 	"github.com/google/uuid"
@@ -23,7 +24,11 @@ func (a *Activities) Send(ctx context.Context, in activities.SendInput) (activit
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	if !in.Outbound.Valid {
-		defer a.Cancels.OnCancel(in.Turn.TurnID, cancel)()
+		stop, err := a.Cancels.OnCancel(in.Turn.TurnID, cancel)
+		if err != nil {
+			return activities.SendOutput{}, fmt.Errorf("listening for the cancel of turn %s: %w", in.Turn.TurnID, err)
+		}
+		defer stop()
 	}
 	defer activities.Heartbeat(ctx)()
 	defer d.renew(ctx)()

@@ -100,3 +100,14 @@ type SuspectTurn struct {
 	Epoch       int
 	Traceparent string
 }
+
+// TurnFailure is an agent's final failure.
+type TurnFailure struct {
+	ChatID     uuid.UUID
+	TurnID     uuid.UUID
+	WorkflowID string
+	Epoch      int
+	Error      string // scrubbed
+	Kind       string // the error's stable type
+	Attempts   int
+}

@@ -134,6 +134,19 @@ func (s *Store) TouchTurn(ctx context.Context, turn uuid.UUID, workflowID string
 	return mine, nil
 }
 
+// GiveUpTurn records that the agent of a turn failed for good, with a dead
+// letter. It returns a TurnState and, where an answer is stored already, how
+// many parts it has (nil: none is).
+func (s *Store) GiveUpTurn(ctx context.Context, t omni.TurnFailure, a omni.Attempt) (state string, parts *int, err error) {
+	err = s.pool.QueryRow(ctx, `SELECT state, parts FROM turn_give_up($1,$2,$3,$4,$5,$6,$7,$8,$9)`, t.ChatID, t.TurnID, t.WorkflowID,
+		t.Epoch, t.Error, t.Kind, t.Attempts, a.StartedAt, a.Number).Scan(&state, &parts)
+	if err != nil {
+		return "", nil, fmt.Errorf("giving turn %s up: %w", t.TurnID, err)
+	}
+	s.Nudge()
+	return state, parts, nil
+}
+
 // FinishTurn is turn.Finish. It returns the outcome that stands and the
 // workflows of the leaders that wait behind.
 func (s *Store) FinishTurn(ctx context.Context, p omni.FinishParams) (outcome string, wake []string, err error) {
