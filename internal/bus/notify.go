@@ -1,0 +1,153 @@
+package bus
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"time"
+
+	"github.com/google/uuid"
+	"github.com/nats-io/nats.go"
+
+	"github.com/omnihub/omni/internal/omni"
+)
+
+// Notifications hurry others on; none of them is the truth. A lost one costs
+// the time until somebody looks again.
+
+// Announce says that an instance was created, changed, deleted, connected or
+// disconnected: caches forget it, gateways look at it at once.
+func (b *Bus) Announce(_ context.Context, instanceID uuid.UUID) error {
+	return b.notify(subjectInstanceChanged, []byte(instanceID.String()))
+}
+
+// OnInstanceChanged calls fn, one at a time, for every announced instance of
+// any process, this one included, until stop is called.
+func (b *Bus) OnInstanceChanged(fn func(instanceID uuid.UUID)) (stop func(), err error) {
+	return b.onInstance(subjectInstanceChanged, fn)
+}
+
+// RequestRestart asks the gateway that owns the instance to close its session
+// and open a new one.
+func (b *Bus) RequestRestart(_ context.Context, instanceID uuid.UUID) error {
+	return b.notify(subjectInstanceRestart, []byte(instanceID.String()))
+}
+
+// OnRestartRequest calls fn, one at a time, for every such request.
+func (b *Bus) OnRestartRequest(fn func(instanceID uuid.UUID)) (stop func(), err error) {
+	return b.onInstance(subjectInstanceRestart, fn)
+}
+
+// PublishCancel tells the process that runs a turn's call to stop it at once.
+func (b *Bus) PublishCancel(_ context.Context, turnID uuid.UUID) error {
+	return b.notify(turnCancelSubject(turnID), nil)
+}
+
+// OnCancel calls fn when the turn is cancelled, until stop is called.
+func (b *Bus) OnCancel(turnID uuid.UUID, fn func()) (stop func(), err error) {
+	return b.subscribe(turnCancelSubject(turnID), func(*nats.Msg) { fn() })
+}
+
+// Broadcast is the best-effort fan-out of a channel's topic to every process.
+func (b *Bus) Broadcast(_ context.Context, instanceID, topic string, data []byte) error {
+	return b.notify(LiveSubject(instanceID, topic), data)
+}
+
+// Listen calls fn, one at a time, with what is broadcast, until stop is called.
+func (b *Bus) Listen(instanceID, topic string, fn func(data []byte)) (stop func(), err error) {
+	return b.subscribe(LiveSubject(instanceID, topic), func(m *nats.Msg) { fn(m.Data) })
+}
+
+// LogBatch is a piece of the event log as it is published live: the events
+// behind position Prev, in log order, as CloudEvents. A reader whose last
+// position is not Prev has missed something and reads Postgres.
+type LogBatch struct {
+	Prev   string            `json:"prev"`
+	Events []json.RawMessage `json:"events"`
+}
+
+// PublishLog publishes a piece of the log to whoever tails it now.
+func (b *Bus) PublishLog(_ context.Context, tenant string, batch LogBatch) error {
+	payload, err := json.Marshal(batch)
+	if err != nil {
+		return fmt.Errorf("encoding a piece of the log: %w", err)
+	}
+	return b.notify(logSubject(tenant), payload)
+}
+
+// OnLog calls fn, one at a time, with every piece of the tenant's log.
+func (b *Bus) OnLog(tenant string, fn func(LogBatch)) (stop func(), err error) {
+	return b.subscribe(logSubject(tenant), func(m *nats.Msg) {
+		var batch LogBatch
+		if err := json.Unmarshal(m.Data, &batch); err != nil {
+			b.log.Warn("unreadable piece of the log", "error", err)
+			return
+		}
+		fn(batch)
+	})
+}
+
+// MaxPayload is the largest message the server takes, in bytes.
+func (b *Bus) MaxPayload() int { return int(b.conn.MaxPayload()) }
+
+const timeFormat = time.RFC3339Nano
+
+// Typing is the value in bucket typing, and what is published live.
+type Typing struct {
+	InstanceID uuid.UUID `json:"instanceId"`
+	ChatID     uuid.UUID `json:"chatId"`
+	SenderID   string    `json:"senderId,omitempty"` // the platform's id
+	At         string    `json:"at"`                 // RFC 3339
+}
+
+// MarkTyping remembers for half a minute that somebody types in the chat, and
+// tells whoever waits for it (OnTyping).
+func (b *Bus) MarkTyping(ctx context.Context, e *omni.Envelope) error {
+	t := Typing{InstanceID: e.InstanceID, ChatID: e.ChatID(), SenderID: e.Event.Sender.ID, At: e.ReceivedAt.UTC().Format(timeFormat)}
+	payload, err := json.Marshal(t)
+	if err != nil {
+		return fmt.Errorf("encoding a typing notice: %w", err)
+	}
+	if err := b.notify(typingSubject(e.TenantID, t.ChatID), payload); err != nil {
+		return err
+	}
+	kv, err := b.KV(ctx, BucketTyping)
+	if err != nil {
+		return err
+	}
+	if _, err := kv.Put(ctx, t.ChatID.String(), payload); err != nil {
+		return fmt.Errorf("remembering that chat %s is typing: %w", t.ChatID, err)
+	}
+	return nil
+}
+
+// OnTyping calls fn for every typing notice of the chat until stop is called.
+func (b *Bus) OnTyping(tenant string, chatID uuid.UUID, fn func()) (stop func(), err error) {
+	return b.subscribe(typingSubject(tenant, chatID), func(*nats.Msg) { fn() })
+}
+
+func (b *Bus) notify(subject string, data []byte) error {
+	if err := b.conn.Publish(subject, data); err != nil {
+		return fmt.Errorf("publishing on %s: %w", subject, err)
+	}
+	return nil
+}
+
+func (b *Bus) onInstance(subject string, fn func(uuid.UUID)) (func(), error) {
+	return b.subscribe(subject, func(m *nats.Msg) {
+		id, err := uuid.ParseBytes(m.Data)
+		if err != nil {
+			b.log.Warn("unreadable notification", "subject", subject, "error", err)
+			return
+		}
+		fn(id)
+	})
+}
+
+func (b *Bus) subscribe(subject string, fn func(*nats.Msg)) (stop func(), err error) {
+	sub, err := b.conn.Subscribe(subject, fn)
+	if err != nil {
+		return nil, fmt.Errorf("subscribing to %s: %w", subject, err)
+	}
+	return func() { _ = sub.Unsubscribe() }, nil
+}

@@ -1,0 +1,258 @@
+package gateway
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"runtime/debug"
+	"strconv"
+	"sync"
+	"time"
+
+	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/micro"
+	"go.opentelemetry.io/otel/propagation"
+
+	"github.com/omnihub/omni/channels"
+	"github.com/omnihub/omni/channels/message"
+)
+
+// headerLease names, in answers, the lease under which they were given.
+const headerLease = "Omni-Lease"
+
+const (
+	defaultDeadline = 30 * time.Second
+	notServed       = "this gateway no longer serves the instance"
+)
+
+// service is a running session as a NATS micro-service.
+type service struct {
+	gateway *Gateway
+	session *session
+	channel channels.Session
+	micro   micro.Service
+	queues  *chatQueues
+	waiters sync.WaitGroup // requests that wait for another one's outcome
+
+	life context.Context
+	end  context.CancelFunc
+
+	taking   sync.RWMutex // read: a request is being taken; write: the end of that
+	stopping bool
+}
+
+// request is one operation asked for.
+type request struct {
+	micro.Request
+	ctx      context.Context
+	op       channels.Operation
+	key      string
+	deadline time.Time
+	out      message.Outbound
+}
+
+func serve(g *Gateway, s *session, sess channels.Session) (*service, error) {
+	svc := &service{gateway: g, session: s, channel: sess, queues: newChatQueues()}
+	svc.life, svc.end = context.WithCancel(context.Background())
+	id := s.instance.ID.String()
+	var err error
+	svc.micro, err = micro.AddService(g.deps.Bus.Conn(), micro.Config{
+		Name: "channel-" + s.instance.Channel, Version: "1.0.0", Description: "one connected account of " + s.instance.Channel,
+		Metadata: map[string]string{"instance": id, "lease": strconv.FormatUint(s.lease.token, 10)},
+	})
+	if err != nil {
+		return nil, fmt.Errorf("serving the instance on NATS: %w", err)
+	}
+	for _, op := range []channels.Operation{channels.OpSend, channels.OpEdit, channels.OpDelete, channels.OpReact,
+		channels.OpTyping, channels.OpRead, channels.OpOutcome} {
+		handler := micro.HandlerFunc(func(r micro.Request) { svc.handle(op, r) })
+		if err := svc.micro.AddEndpoint(string(op), handler, micro.WithEndpointSubject(channels.Subject(s.instance.Channel, id, op))); err != nil {
+			_ = svc.micro.Stop()
+			return nil, fmt.Errorf("serving %s of the instance on NATS: %w", op, err)
+		}
+	}
+	return svc, nil
+}
+
+// stop takes no more requests, gives those under way a moment, then cancels them.
+func (s *service) stop(grace time.Duration) {
+	s.taking.Lock()
+	s.stopping = true
+	s.taking.Unlock()
+	if err := s.micro.Stop(); err != nil {
+		s.session.host.log.Warn("micro-service did not stop cleanly", "error", err)
+	}
+	patience := time.AfterFunc(grace, s.end)
+	s.queues.wait()
+	s.waiters.Wait()
+	patience.Stop()
+	s.end()
+}
+
+// handle runs in the subscription's goroutine and must not block.
+func (s *service) handle(op channels.Operation, raw micro.Request) {
+	s.taking.RLock()
+	defer s.taking.RUnlock()
+	r := &request{Request: raw, op: op, key: raw.Headers().Get(channels.HeaderKey)}
+	if s.stopping {
+		s.answer(r, refused(channels.ErrNotConnected, notServed))
+		return
+	}
+	r.ctx = propagation.TraceContext{}.Extract(s.life, propagation.HeaderCarrier(raw.Headers()))
+	r.deadline = time.Now().Add(defaultDeadline)
+	if h := raw.Headers().Get(channels.HeaderDeadline); h != "" {
+		deadline, err := time.Parse(time.RFC3339Nano, h)
+		if err != nil {
+			s.answer(r, refused(channels.ErrRejected, "header "+channels.HeaderDeadline+" is not RFC 3339"))
+			return
+		}
+		r.deadline = deadline
+	}
+	if op == channels.OpOutcome {
+		s.waiters.Go(func() { s.answer(r, s.outcome(r)) })
+		return
+	}
+	if err := json.Unmarshal(raw.Data(), &r.out); err != nil {
+		s.answer(r, refused(channels.ErrRejected, "the body is not an outbound message: "+err.Error()))
+		return
+	}
+	if r.key == "" {
+		r.key = r.out.Key
+	}
+	s.enqueue(r)
+}
+
+func (s *service) enqueue(r *request) {
+	known := r.key
+	if known != "" {
+		known = string(r.op) + "/" + known
+	}
+	attempt, mine := s.session.host.memory.begin(known)
+	if !mine {
+		s.waiters.Go(func() { s.answer(r, s.await(r, attempt)) })
+		return
+	}
+	queued := s.queues.submit(r.out.Chat.ID, func() {
+		reply := s.execute(r)
+		s.session.host.memory.finish(attempt, reply)
+		s.answer(r, reply)
+	})
+	if !queued {
+		reply := refused(channels.ErrTransient, "too much is waiting for this instance")
+		s.session.host.memory.finish(attempt, reply)
+		s.answer(r, reply)
+	}
+}
+
+// await is the answer to a key that is known already.
+func (s *service) await(r *request, attempt *outcome) channels.Reply {
+	timer := time.NewTimer(time.Until(r.deadline))
+	defer timer.Stop()
+	select {
+	case <-attempt.done:
+		return attempt.reply
+	case <-timer.C:
+	case <-s.life.Done():
+	}
+	return failed(&channels.SendError{Kind: channels.ErrUnknown, Reason: "an earlier request with the same key is still under way"})
+}
+
+// outcome answers what became of a sent key; empty where nothing is remembered.
+func (s *service) outcome(r *request) channels.Reply {
+	attempt := s.session.host.memory.find(string(channels.OpSend) + "/" + r.key)
+	if attempt == nil || r.key == "" {
+		return channels.Reply{}
+	}
+	return s.await(r, attempt)
+}
+
+func (s *service) ending() bool {
+	s.taking.RLock()
+	defer s.taking.RUnlock()
+	return s.stopping
+}
+
+func (s *service) execute(r *request) channels.Reply {
+	switch {
+	case s.ending() || !s.session.lease.valid():
+		return refused(channels.ErrNotConnected, notServed)
+	case !time.Now().Before(r.deadline):
+		return refused(channels.ErrTransient, "the deadline passed before the request was begun")
+	}
+	ctx, cancel := context.WithDeadline(r.ctx, r.deadline)
+	defer cancel()
+	began := time.Now()
+	receipt, err := s.perform(ctx, r)
+	reply := channels.Reply{Receipt: &receipt}
+	if err != nil {
+		reply = failed(asSendError(err))
+		s.session.host.log.WarnContext(ctx, "operation failed", "op", r.op, "key", r.key, "kind", reply.Error.Kind,
+			"certain", reply.Error.Certain, "reason", reply.Error.Reason)
+	}
+	s.gateway.metrics.sent(ctx, s.session.instance.Channel, r.op, reply, time.Since(began))
+	return reply
+}
+
+// perform calls the session. A panic may have come after the message went out.
+func (s *service) perform(ctx context.Context, r *request) (receipt message.Receipt, err error) {
+	defer func() {
+		if p := recover(); p != nil {
+			s.gateway.metrics.panicked(s.session.instance.Channel)
+			s.session.host.log.ErrorContext(ctx, "channel panicked", "in", r.op, "panic", fmt.Sprint(p), "stack", string(debug.Stack()))
+			err = &channels.SendError{Kind: channels.ErrUnknown, Reason: "the channel panicked"}
+		}
+	}()
+	receipt.At = time.Now().UTC()
+	switch r.op {
+	case channels.OpSend:
+		return s.channel.Send(ctx, r.out)
+	case channels.OpEdit:
+		if c, ok := s.channel.(channels.Editor); ok {
+			return c.Edit(ctx, r.out)
+		}
+	case channels.OpDelete:
+		if c, ok := s.channel.(channels.Deleter); ok {
+			return receipt, c.Delete(ctx, r.out)
+		}
+	case channels.OpReact:
+		if c, ok := s.channel.(channels.Reactor); ok {
+			return receipt, c.React(ctx, r.out)
+		}
+	case channels.OpTyping:
+		if c, ok := s.channel.(channels.Typer); ok {
+			return receipt, c.Typing(ctx, r.out.Chat)
+		}
+	case channels.OpRead:
+		if c, ok := s.channel.(channels.ReadMarker); ok {
+			return receipt, c.MarkRead(ctx, r.out.Chat, r.out.TargetID)
+		}
+	}
+	return receipt, &channels.SendError{Kind: channels.ErrUnsupported, Certain: true,
+		Reason: fmt.Sprintf("channel %s cannot %s", s.session.instance.Channel, r.op)}
+}
+
+func (s *service) answer(r *request, reply channels.Reply) {
+	lease := micro.Headers{headerLease: []string{strconv.FormatUint(s.session.lease.token, 10)}}
+	err := r.RespondJSON(reply, micro.WithHeaders(lease))
+	if err != nil && !errors.Is(err, nats.ErrConnectionClosed) {
+		s.session.host.log.Warn("answer not sent", "op", r.op, "key", r.key, "error", err)
+	}
+}
+
+func asSendError(err error) *channels.SendError {
+	var typed *channels.SendError
+	if errors.As(err, &typed) {
+		return typed
+	}
+	// Not in the channel's own words, which may hold anything.
+	return &channels.SendError{Kind: channels.ErrUnknown, Reason: fmt.Sprintf("the channel failed with an unclassified error (%T)", err)}
+}
+
+func refused(kind channels.ErrorKind, reason string) channels.Reply {
+	return failed(&channels.SendError{Kind: kind, Certain: true, Reason: reason})
+}
+
+func failed(err *channels.SendError) channels.Reply {
+	return channels.Reply{Error: channels.NewReplyError(err)}
+}

@@ -1,0 +1,178 @@
+package gateway
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"runtime/debug"
+	"sync/atomic"
+	"time"
+
+	"github.com/omnihub/omni/channels"
+	"github.com/omnihub/omni/internal/omni"
+)
+
+// session is one run of a channel's session, from New to Stop.
+type session struct {
+	host     *host
+	instance *omni.Instance
+	version  int
+	lease    *lease
+
+	spoke atomic.Bool // the session reported a state by itself
+}
+
+// run starts the session, serves it, and stops it when ctx ends or the
+// instance is to have another one (nil). An error means that it did not start.
+func (s *session) run(ctx context.Context) error {
+	g := s.host.g
+	ch, ok := g.deps.Lookup(s.instance.Channel)
+	if !ok {
+		return s.fail(fmt.Errorf("channel %q is not part of this program", s.instance.Channel))
+	}
+	cfg := g.edge.config(s.instance)
+	sess, err := s.open(ch, cfg)
+	if err != nil {
+		return s.fail(err)
+	}
+	// The session may live by this context, so it ends with the session only.
+	life, end := context.WithCancel(ctx)
+	defer end()
+	began := time.Now()
+	started := make(chan error, 1)
+	go func() { started <- s.start(life, sess) }()
+	if err := s.awaitStart(ctx, started, end); err != nil {
+		s.stop(sess)
+		if ctx.Err() != nil || s.outdated() {
+			return nil
+		}
+		return s.fail(err)
+	}
+	svc, err := serve(g, s, sess)
+	if err != nil {
+		s.stop(sess)
+		return s.fail(err)
+	}
+	g.metrics.sessions.Add(ctx, 1)
+	s.host.log.InfoContext(ctx, "session started", "took", time.Since(began))
+	if !s.spoke.Load() {
+		s.host.states.report(channels.State{Status: channels.StatusActive})
+	}
+	s.until(ctx)
+	svc.stop(g.deps.Timing.StopGrace)
+	end()
+	s.stop(sess)
+	g.metrics.sessions.Add(ctx, -1)
+	return nil
+}
+
+func (s *session) open(ch channels.Channel, cfg channels.Config) (sess channels.Session, err error) {
+	defer s.recovered("New", &err)
+	return ch.New(cfg, s.host.g.edge.deps(s.instance, s.lease))
+}
+
+func (s *session) start(ctx context.Context, sess channels.Session) (err error) {
+	defer s.recovered("Start", &err)
+	return sess.Start(ctx, s.sink())
+}
+
+// awaitStart waits for Start, no longer than is allowed or wanted. It does not
+// return before Start did.
+func (s *session) awaitStart(ctx context.Context, started <-chan error, end context.CancelFunc) error {
+	limit := time.NewTimer(s.host.g.deps.Timing.StartLimit)
+	defer limit.Stop()
+	for {
+		select {
+		case err := <-started:
+			return err
+		case <-ctx.Done():
+			end()
+			<-started
+			return ctx.Err()
+		case <-limit.C:
+			end()
+			<-started
+			return errors.New("connecting took too long")
+		case <-s.host.poke:
+			if s.outdated() {
+				end()
+				<-started
+				return errors.New("the configuration changed")
+			}
+		}
+	}
+}
+
+// until waits for the end of the session's time.
+func (s *session) until(ctx context.Context) {
+	for !s.outdated() {
+		select {
+		case <-ctx.Done():
+			return
+		case <-s.host.poke:
+		}
+	}
+}
+
+func (s *session) outdated() bool {
+	_, version := s.host.current()
+	return version != s.version
+}
+
+func (s *session) stop(sess channels.Session) {
+	ctx, cancel := context.WithTimeout(context.Background(), s.host.g.deps.Timing.StopGrace)
+	defer cancel()
+	err := func() (err error) {
+		defer s.recovered("Stop", &err)
+		return sess.Stop(ctx)
+	}()
+	if err != nil {
+		s.host.log.Warn("session did not stop cleanly", "error", err)
+	}
+}
+
+// fail reports why there is no session.
+func (s *session) fail(err error) error {
+	state := channels.State{Status: channels.StatusError, Reason: reasonOf(err)}
+	if !s.spoke.Load() {
+		s.host.states.report(state)
+	}
+	return err
+}
+
+// reasonOf is what people may read of an error: the words of typed ones, which
+// promise to hold no secret; of others only that they happened.
+func reasonOf(err error) string {
+	var send *channels.SendError
+	var config *channels.ConfigError
+	switch {
+	case errors.As(err, &send):
+		return send.Reason
+	case errors.As(err, &config):
+		return config.Error()
+	default:
+		return err.Error()
+	}
+}
+
+// recovered turns a panic of a channel into an error, counted.
+func (s *session) recovered(where string, err *error) {
+	p := recover()
+	if p == nil {
+		return
+	}
+	s.host.g.metrics.panicked(s.instance.Channel)
+	s.host.log.Error("channel panicked", "in", where, "panic", fmt.Sprint(p), "stack", string(debug.Stack()))
+	*err = fmt.Errorf("the channel panicked in %s", where)
+}
+
+// sink is what the session publishes to; its reports count for this session only.
+func (s *session) sink() channels.Sink {
+	return s.host.g.edge.sink(s.instance, func(state channels.State) {
+		if s.outdated() {
+			return
+		}
+		s.spoke.Store(true)
+		s.host.states.report(state)
+	})
+}
