@@ -1,0 +1,17 @@
+package control
+
+import (
+	"context"
+
+	"github.com/omnihub/omni/channels"
+	"github.com/omnihub/omni/internal/omni"
+)
+
+// Channels lists the channels of this hub with what they can do.
+func Channels(_ context.Context, _ *omni.APIKey) []channels.Info {
+	var out []channels.Info
+	for _, c := range channels.All() {
+		out = append(out, c.Info())
+	}
+	return out
+}

@@ -1,0 +1,131 @@
+package control
+
+import (
+	"fmt"
+	"net/url"
+	"slices"
+	"strings"
+	"unicode/utf16"
+	"unicode/utf8"
+
+	"github.com/omnihub/omni/channels"
+	"github.com/omnihub/omni/channels/message"
+)
+
+// checkContent refuses a content that the channel cannot send, or that is not
+// whole.
+func checkContent(channel string, caps channels.Capabilities, content *message.Content) error {
+	if content.Type == "" {
+		content.Type = message.TypeText
+	}
+	if !slices.Contains(message.ContentTypes(), content.Type) {
+		var names []string
+		for _, t := range message.ContentTypes() {
+			names = append(names, string(t))
+		}
+		return invalid("content.type", "must be one of: "+strings.Join(names, ", "))
+	}
+	var c checks
+	c.content(content)
+	if err := c.err(); err != nil {
+		return err
+	}
+	if !slices.Contains(caps.Send, content.Type) {
+		return NotSupported(channel, "content of type "+string(content.Type))
+	}
+	if n := length(content.Text, caps.LengthUnit); caps.MaxTextLength > 0 && n > caps.MaxTextLength {
+		return invalid("content.text", fmt.Sprintf("has %d %s, channel %s takes %d", n, unitName(caps.LengthUnit), channel,
+			caps.MaxTextLength))
+	}
+	return nil
+}
+
+// content checks that what the type needs is there.
+func (c *checks) content(v *message.Content) {
+	c.noNUL("content.text", v.Text)
+	switch v.Type {
+	case message.TypeText:
+		if strings.TrimSpace(v.Text) == "" {
+			c.add("content.text", "is required")
+		}
+	case message.TypeImage, message.TypeAudio, message.TypeVideo, message.TypeDocument, message.TypeSticker:
+		if len(v.Media) == 0 {
+			c.add("content.media", "is required: one attachment at least")
+		}
+	case message.TypeLocation:
+		c.location(v.Location)
+	case message.TypeContact:
+		if v.Contact == nil || v.Contact.Name == "" {
+			c.add("content.contact.name", "is required")
+		}
+	case message.TypePoll:
+		if v.Poll == nil || v.Poll.Question == "" {
+			c.add("content.poll.question", "is required")
+		} else if len(v.Poll.Options) < 2 {
+			c.add("content.poll.options", "needs two at least")
+		}
+	case message.TypeReaction:
+		if v.Reaction == nil || v.Reaction.Emoji == "" && !v.Reaction.Removed {
+			c.add("content.reaction.emoji", "is required")
+		}
+	case message.TypeButtons:
+		if len(v.Buttons) == 0 {
+			c.add("content.buttons", "is required: one at least")
+		}
+	}
+	for i := range v.Media {
+		c.media(i, &v.Media[i], v.Type)
+	}
+}
+
+func (c *checks) media(i int, m *message.Media, parent message.ContentType) {
+	if m.Type == "" {
+		m.Type = parent
+	}
+	field := fmt.Sprintf("content.media[%d].url", i)
+	u, err := url.Parse(m.URL)
+	switch {
+	case m.URL == "" && m.Ref == "":
+		c.add(field, "is required")
+	case m.URL != "" && (err != nil || u.Host == "" || u.Scheme != "http" && u.Scheme != "https"):
+		c.add(field, "must be an http or https URL")
+	}
+}
+
+func (c *checks) location(l *message.Location) {
+	switch {
+	case l == nil:
+		c.add("content.location", "is required")
+	case l.Latitude < -90 || l.Latitude > 90:
+		c.add("content.location.latitude", "must be between -90 and 90")
+	case l.Longitude < -180 || l.Longitude > 180:
+		c.add("content.location.longitude", "must be between -180 and 180")
+	}
+}
+
+// length counts a text in the unit that the channel counts.
+func length(text string, unit channels.LengthUnit) int {
+	switch unit {
+	case channels.UnitBytes:
+		return len(text)
+	case channels.UnitUTF16:
+		n := 0
+		for _, r := range text {
+			n += max(utf16.RuneLen(r), 1)
+		}
+		return n
+	default:
+		return utf8.RuneCountInString(text)
+	}
+}
+
+func unitName(unit channels.LengthUnit) string {
+	switch unit {
+	case channels.UnitBytes:
+		return "bytes"
+	case channels.UnitUTF16:
+		return "UTF-16 units"
+	default:
+		return "characters"
+	}
+}

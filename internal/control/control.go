@@ -1,0 +1,59 @@
+package control
+
+import "log/slog"
+
+// Store is everything that the use cases need of the store.
+type Store interface {
+	InstanceStore
+	MessageStore
+	ChatStore
+	PersonStore
+	EventStore
+	KeyStore
+	DeadLetterStore
+}
+
+// Deps is what the use cases are handed.
+type Deps struct {
+	Store     Store
+	Engine    Engine
+	Workflows Describer // nil: traces name workflows without their runs
+	Announcer Announcer // nil: nobody else caches instances
+	Log       *slog.Logger
+	UI        TemporalUI
+	PublicURL string   // OMNI_PUBLIC_URL
+	Providers []string // agents that this version can ask; empty: all of the contract
+	APIKey    string   // OMNI_API_KEY, scope admin; "" for none
+	Checks    []Check  // of the parts, for readiness
+}
+
+// Control is all use cases.
+type Control struct {
+	Instances   *Instances
+	Messages    *Messages
+	Chats       *Chats
+	Persons     *Persons
+	Events      *Events
+	Keys        *Keys
+	DeadLetters *DeadLetters
+	Auth        *Authenticator
+	Health      *Health
+}
+
+// New wires the use cases.
+func New(d Deps) *Control {
+	messages := &Messages{store: d.Store, engine: d.Engine, workflows: d.Workflows, ui: d.UI, log: d.Log}
+	auth := newAuthenticator(d.Store, d.APIKey, d.Log)
+	return &Control{
+		Instances: &Instances{store: d.Store, announce: d.Announcer, log: d.Log, publicURL: d.PublicURL,
+			providers: d.Providers},
+		Messages:    messages,
+		Chats:       &Chats{store: d.Store, messages: messages},
+		Persons:     &Persons{store: d.Store},
+		Events:      &Events{store: d.Store},
+		Keys:        &Keys{store: d.Store, auth: auth},
+		DeadLetters: &DeadLetters{store: d.Store},
+		Auth:        auth,
+		Health:      NewHealth(d.Checks),
+	}
+}

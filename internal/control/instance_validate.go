@@ -1,0 +1,163 @@
+package control
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/url"
+	"reflect"
+	"slices"
+	"strings"
+	"unicode"
+	"unicode/utf8"
+
+	"github.com/omnihub/omni/channels"
+	"github.com/omnihub/omni/internal/omni"
+)
+
+// validate checks a whole instance and names every field that is wrong.
+func (s *Instances) validate(_ context.Context, in *omni.Instance) error {
+	var c checks
+	c.name(in.Name)
+	c.settings(&in.Settings)
+	c.agent(in.Settings.Agent, s.providers)
+	ch, ok := channels.Lookup(in.Channel)
+	if !ok {
+		c.add("channel", "must be one of: "+strings.Join(channelTypes(), ", "))
+		return c.err()
+	}
+	err := ch.Validate(channels.Config{TenantID: in.TenantID, InstanceID: in.ID.String(), Values: in.ChannelConfig,
+		PublicURL: s.publicURL})
+	var bad *channels.ConfigError
+	switch {
+	case errors.As(err, &bad):
+		c.add(bad.Field, bad.Reason)
+	case err != nil:
+		c.add("channelConfig", err.Error())
+	}
+	return c.err()
+}
+
+func channelTypes() []string {
+	var types []string
+	for _, c := range channels.All() {
+		types = append(types, c.Info().Type)
+	}
+	return types
+}
+
+// checks collects complaints.
+type checks struct{ fields []Field }
+
+func (c *checks) add(field, message string) {
+	c.fields = append(c.fields, Field{Field: field, Message: message})
+}
+
+func (c *checks) err() error {
+	if len(c.fields) == 0 {
+		return nil
+	}
+	return invalidFields(c.fields...)
+}
+
+func (c *checks) name(name string) {
+	switch {
+	case name == "":
+		c.add("name", "is required")
+	case utf8.RuneCountInString(name) > 200:
+		c.add("name", "is longer than 200 characters")
+	case strings.ContainsFunc(name, unicode.IsControl):
+		c.add("name", "must not contain control characters")
+	}
+}
+
+func (c *checks) settings(s *omni.InstanceSettings) {
+	m := &s.Messaging
+	c.enums("messaging", *m)
+	c.enums("access", s.Access)
+	const day = 24 * 3600
+	c.between("messaging.debounceMs", m.DebounceMs, 0, 600_000)
+	c.between("messaging.debounceMinMs", m.DebounceMinMs, 0, 600_000)
+	c.between("messaging.debounceMaxMs", m.DebounceMaxMs, 0, 600_000)
+	c.between("messaging.debounceMaxWaitMs", m.DebounceMaxWaitMs, 0, 3_600_000)
+	c.between("messaging.splitDelayMs", m.SplitDelayMs, 0, 60_000)
+	c.between("messaging.replyTtlSeconds", m.ReplyTTLSeconds, 1, 365*day)
+	c.between("messaging.catchUpSeconds", m.CatchUpSeconds, 0, 365*day)
+	c.between("messaging.takeoverOnOwnMessageSeconds", m.TakeoverOnOwnMessageSeconds, 0, 365*day)
+	if m.DebounceMode == "randomized" && m.DebounceMaxMs < m.DebounceMinMs {
+		c.add("messaging.debounceMaxMs", "must not be less than debounceMinMs")
+	}
+	for i, f := range m.FollowUps {
+		c.between(fmt.Sprintf("messaging.followUps[%d].afterSeconds", i), f.AfterSeconds, 1, 365*day)
+		if f.Text == "" && f.AgentPrompt == "" {
+			c.add(fmt.Sprintf("messaging.followUps[%d].text", i), "is required")
+		}
+		c.noNUL(fmt.Sprintf("messaging.followUps[%d].text", i), f.Text)
+	}
+	for i, name := range m.Triggers.Names {
+		if strings.TrimSpace(name) == "" {
+			c.add(fmt.Sprintf("messaging.triggers.names[%d]", i), "must not be empty")
+		}
+	}
+	if s.Media.MaxBytes < 0 {
+		c.add("media.maxBytes", "must not be negative")
+	}
+}
+
+func (c *checks) agent(a *omni.AgentConfig, providers []string) {
+	if a == nil {
+		return
+	}
+	c.enums("agent", *a)
+	if len(providers) > 0 && !slices.Contains(providers, a.Provider) {
+		c.add("agent.provider", "must be one of: "+strings.Join(providers, ", "))
+	}
+	c.between("agent.timeoutSeconds", a.TimeoutSeconds, 1, 3600)
+	c.between("agent.historyMessages", a.HistoryMessages, 0, 1000)
+	c.between("agent.retryForSeconds", a.RetryForSeconds, 0, 30*24*3600)
+	c.between("agent.noticeSeconds", a.NoticeSeconds, 0, 3600)
+	c.noNUL("agent.systemPrompt", a.SystemPrompt)
+	c.noNUL("agent.fallbackText", a.FallbackText)
+	c.noNUL("agent.model", a.Model)
+	if a.APIURL != "" {
+		if u, err := url.Parse(a.APIURL); err != nil || u.Host == "" || u.Scheme != "http" && u.Scheme != "https" {
+			c.add("agent.apiUrl", "must be an http or https URL")
+		}
+	}
+	switch a.Provider {
+	case "agno", "webhook", "custom", "a2a":
+		if a.APIURL == "" {
+			c.add("agent.apiUrl", "is required for provider "+a.Provider)
+		}
+	}
+}
+
+func (c *checks) between(field string, v, low, high int) {
+	if v < low || v > high {
+		c.add(field, fmt.Sprintf("must be between %d and %d", low, high))
+	}
+}
+
+// noNUL refuses what Postgres cannot store.
+func (c *checks) noNUL(field, v string) {
+	if strings.ContainsRune(v, 0) {
+		c.add(field, "must not contain NUL")
+	}
+}
+
+// enums checks every field of v that has an enum tag, so that the values are
+// said once: in the domain's types.
+func (c *checks) enums(path string, v any) {
+	val := reflect.ValueOf(v)
+	for i := range val.NumField() {
+		f := val.Type().Field(i)
+		allowed := f.Tag.Get("enum")
+		if allowed == "" || f.Type.Kind() != reflect.String {
+			continue
+		}
+		name, _, _ := strings.Cut(f.Tag.Get("json"), ",")
+		if options := strings.Split(allowed, ","); !slices.Contains(options, val.Field(i).String()) {
+			c.add(path+"."+name, "must be one of: "+strings.Join(options, ", "))
+		}
+	}
+}

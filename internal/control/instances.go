@@ -1,0 +1,220 @@
+package control
+
+import (
+	"context"
+	"encoding/json"
+	"log/slog"
+	"time"
+
+	"github.com/google/uuid"
+
+	"github.com/omnihub/omni/channels"
+	"github.com/omnihub/omni/internal/omni"
+)
+
+// InstanceStore is what the instances' use cases need of the store. PatchInstance
+// holds the row while change runs.
+type InstanceStore interface {
+	CreateInstance(ctx context.Context, in omni.Instance) (*omni.Instance, error)
+	Instance(ctx context.Context, id uuid.UUID) (*omni.Instance, error)
+	ListInstances(ctx context.Context, tenant string, f omni.InstanceFilter, p omni.Page) ([]omni.Instance, error)
+	PatchInstance(ctx context.Context, tenant string, id uuid.UUID, change func(*omni.Instance) error) (*omni.Instance, error)
+	DeleteInstance(ctx context.Context, tenant string, id uuid.UUID) error
+}
+
+// Announcer tells every process that an instance changed. Best effort: caches
+// time out too.
+type Announcer interface {
+	InstanceChanged(ctx context.Context, id uuid.UUID) error
+}
+
+// Instances are the use cases around instances. Safe for concurrent use.
+type Instances struct {
+	store     InstanceStore
+	announce  Announcer
+	log       *slog.Logger
+	publicURL string
+	providers []string
+}
+
+// InstanceStatus is the state of the connection.
+type InstanceStatus struct {
+	Status          channels.Status `json:"status" enum:"active,inactive,connecting,error,needs_login" required:"true"`
+	StatusReason    string          `json:"statusReason"`
+	LastConnectedAt *time.Time      `json:"lastConnectedAt"`
+}
+
+// Create makes an instance of what the request says (InstanceInput as JSON)
+// and lets a gateway connect it.
+func (s *Instances) Create(ctx context.Context, who *omni.APIKey, body json.RawMessage) (*Instance, error) {
+	if who.InstanceIDs != nil {
+		return nil, &Error{Kind: KindForbidden, Code: CodeForbidden, Detail: "this key is restricted to instances that exist"}
+	}
+	in := omni.Instance{ID: uuid.Must(uuid.NewV7()), TenantID: who.TenantID, Settings: omni.DefaultSettings(),
+		Status: channels.StatusConnecting}
+	if err := applyInput(&in, body); err != nil {
+		return nil, err
+	}
+	if err := s.validate(ctx, &in); err != nil {
+		return nil, err
+	}
+	created, err := s.store.CreateInstance(ctx, in)
+	if err != nil {
+		return nil, err
+	}
+	s.changed(ctx, created.ID)
+	return showInstance(created)
+}
+
+// Get reads one instance.
+func (s *Instances) Get(ctx context.Context, who *omni.APIKey, id uuid.UUID) (*Instance, error) {
+	in, err := visibleInstance(ctx, s.store, who, id)
+	if err != nil {
+		return nil, err
+	}
+	return showInstance(in)
+}
+
+// List reads a page of instances.
+func (s *Instances) List(ctx context.Context, who *omni.APIKey, f omni.InstanceFilter, p Paging) (*List[Instance], error) {
+	page, err := p.page()
+	if err != nil {
+		return nil, err
+	}
+	f.IDs = who.InstanceIDs
+	rows, err := s.store.ListInstances(ctx, who.TenantID, f, page)
+	if err != nil {
+		return nil, err
+	}
+	shown := make([]Instance, 0, len(rows))
+	for i := range rows {
+		in, err := showInstance(&rows[i])
+		if err != nil {
+			return nil, err
+		}
+		shown = append(shown, *in)
+	}
+	return listOf(p, shown, func(i *Instance) (time.Time, uuid.UUID) { return i.CreatedAt, i.ID }), nil
+}
+
+// Patch merges a change into an instance (JSON merge patch); secrets that come
+// back as "•••" stay as they are. The gateway reconnects with the new
+// configuration.
+func (s *Instances) Patch(ctx context.Context, who *omni.APIKey, id uuid.UUID, body json.RawMessage) (*Instance, error) {
+	return s.change(ctx, who, id, func(in *omni.Instance) error {
+		channel := in.Channel
+		if err := applyInput(in, body); err != nil {
+			return err
+		}
+		if in.Channel != channel {
+			return invalid("channel", "cannot be changed; create another instance")
+		}
+		return s.validate(ctx, in)
+	})
+}
+
+// Delete disconnects an instance and hides it; what it recorded stays.
+func (s *Instances) Delete(ctx context.Context, who *omni.APIKey, id uuid.UUID) error {
+	if !who.Sees(id) {
+		return notFound("instance")
+	}
+	if err := s.store.DeleteInstance(ctx, who.TenantID, id); err != nil {
+		return orNotFound(err, "instance")
+	}
+	s.changed(ctx, id)
+	return nil
+}
+
+// Connect lets a gateway hold a session for the instance.
+func (s *Instances) Connect(ctx context.Context, who *omni.APIKey, id uuid.UUID) (*Instance, error) {
+	return s.change(ctx, who, id, func(in *omni.Instance) error {
+		if in.Disabled {
+			in.Status, in.StatusReason = channels.StatusConnecting, ""
+		}
+		in.Disabled = false
+		return nil
+	})
+}
+
+// Disconnect ends the session; the instance stays disconnected over restarts
+// of the hub, until it is connected again.
+func (s *Instances) Disconnect(ctx context.Context, who *omni.APIKey, id uuid.UUID) (*Instance, error) {
+	return s.change(ctx, who, id, func(in *omni.Instance) error {
+		in.Disabled = true
+		in.Status, in.StatusReason = channels.StatusInactive, "disconnected by call"
+		return nil
+	})
+}
+
+// Restart makes the gateway connect anew: the version grows.
+func (s *Instances) Restart(ctx context.Context, who *omni.APIKey, id uuid.UUID) (*Instance, error) {
+	return s.change(ctx, who, id, func(in *omni.Instance) error {
+		in.Disabled = false
+		in.Status, in.StatusReason = channels.StatusConnecting, ""
+		return nil
+	})
+}
+
+// Status reads the state of the connection.
+func (s *Instances) Status(ctx context.Context, who *omni.APIKey, id uuid.UUID) (*InstanceStatus, error) {
+	in, err := visibleInstance(ctx, s.store, who, id)
+	if err != nil {
+		return nil, err
+	}
+	return &InstanceStatus{Status: in.Status, StatusReason: in.StatusReason, LastConnectedAt: in.LastConnectedAt}, nil
+}
+
+// QR would give the code to scan. Channels that need no login refuse with
+// capability_not_supported.
+func (s *Instances) QR(ctx context.Context, who *omni.APIKey, id uuid.UUID) error {
+	in, err := visibleInstance(ctx, s.store, who, id)
+	if err != nil {
+		return err
+	}
+	ch, ok := channels.Lookup(in.Channel)
+	if !ok || !ch.Info().Capabilities.Login {
+		return NotSupported(in.Channel, "login by QR code")
+	}
+	return &Error{Kind: KindNotFound, Code: CodeNoLoginNeeded, Detail: "there is no QR code to scan right now"}
+}
+
+func (s *Instances) change(ctx context.Context, who *omni.APIKey, id uuid.UUID, change func(*omni.Instance) error) (*Instance, error) {
+	if !who.Sees(id) {
+		return nil, notFound("instance")
+	}
+	in, err := s.store.PatchInstance(ctx, who.TenantID, id, change)
+	if err != nil {
+		return nil, orNotFound(err, "instance")
+	}
+	s.changed(ctx, id)
+	return showInstance(in)
+}
+
+func (s *Instances) changed(ctx context.Context, id uuid.UUID) {
+	if s.announce == nil {
+		return
+	}
+	if err := s.announce.InstanceChanged(ctx, id); err != nil {
+		s.log.WarnContext(ctx, "announcing a changed instance; the others notice within seconds", "instance_id", id, "error", err)
+	}
+}
+
+// instanceReader reads one instance of any tenant.
+type instanceReader interface {
+	Instance(ctx context.Context, id uuid.UUID) (*omni.Instance, error)
+}
+
+// visibleInstance reads an instance if the caller may see it.
+func visibleInstance(ctx context.Context, from instanceReader, who *omni.APIKey, id uuid.UUID) (*omni.Instance, error) {
+	if !who.Sees(id) {
+		return nil, notFound("instance")
+	}
+	in, err := from.Instance(ctx, id)
+	if err != nil {
+		return nil, orNotFound(err, "instance")
+	}
+	if in.TenantID != who.TenantID {
+		return nil, notFound("instance")
+	}
+	return in, nil
+}
