@@ -25,7 +25,9 @@ type InstanceStore interface {
 // Announcer tells every process that an instance changed. Best effort: caches
 // time out too.
 type Announcer interface {
-	InstanceChanged(ctx context.Context, id uuid.UUID) error
+	Announce(ctx context.Context, instanceID uuid.UUID) error
+	// RequestRestart asks whichever gateway holds the instance for a new session.
+	RequestRestart(ctx context.Context, instanceID uuid.UUID) error
 }
 
 // Instances are the use cases around instances. Safe for concurrent use.
@@ -127,13 +129,15 @@ func (s *Instances) Delete(ctx context.Context, who *omni.APIKey, id uuid.UUID) 
 
 // Connect lets a gateway hold a session for the instance.
 func (s *Instances) Connect(ctx context.Context, who *omni.APIKey, id uuid.UUID) (*Instance, error) {
-	return s.change(ctx, who, id, func(in *omni.Instance) error {
-		if in.Disabled {
-			in.Status, in.StatusReason = channels.StatusConnecting, ""
-		}
-		in.Disabled = false
-		return nil
-	})
+	return s.change(ctx, who, id, enable)
+}
+
+// enable leaves the status of an instance that is connected to its gateway.
+func enable(in *omni.Instance) error {
+	if in.Disabled {
+		in.Disabled, in.Status, in.StatusReason = false, channels.StatusConnecting, ""
+	}
+	return nil
 }
 
 // Disconnect ends the session; the instance stays disconnected over restarts
@@ -146,13 +150,16 @@ func (s *Instances) Disconnect(ctx context.Context, who *omni.APIKey, id uuid.UU
 	})
 }
 
-// Restart makes the gateway connect anew: the version grows.
+// Restart makes the gateway close the session and open a new one.
 func (s *Instances) Restart(ctx context.Context, who *omni.APIKey, id uuid.UUID) (*Instance, error) {
-	return s.change(ctx, who, id, func(in *omni.Instance) error {
-		in.Disabled = false
-		in.Status, in.StatusReason = channels.StatusConnecting, ""
-		return nil
-	})
+	in, err := s.change(ctx, who, id, enable)
+	if err != nil || s.announce == nil {
+		return in, err
+	}
+	if err := s.announce.RequestRestart(ctx, id); err != nil {
+		return nil, &Error{Kind: KindUnavailable, Code: CodeUnavailable, Detail: "the gateways cannot be reached right now"}
+	}
+	return in, nil
 }
 
 // Status reads the state of the connection.
@@ -194,7 +201,7 @@ func (s *Instances) changed(ctx context.Context, id uuid.UUID) {
 	if s.announce == nil {
 		return
 	}
-	if err := s.announce.InstanceChanged(ctx, id); err != nil {
+	if err := s.announce.Announce(ctx, id); err != nil {
 		s.log.WarnContext(ctx, "announcing a changed instance; the others notice within seconds", "instance_id", id, "error", err)
 	}
 }

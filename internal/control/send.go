@@ -61,7 +61,10 @@ type SendStore interface {
 // Engine starts the workflow of an accepted message. Starting it again is no
 // error and changes nothing.
 type Engine interface {
-	StartOutbound(ctx context.Context, in workflows.OutboundInput, startDelay time.Duration) error
+	StartOutbound(ctx context.Context, in workflows.OutboundInput, delay time.Duration) error
+	// CancelOutbound ends the workflow of a scheduled message whose row is
+	// cancelled already; it only tidies up.
+	CancelOutbound(ctx context.Context, tenant string, messageID uuid.UUID) error
 }
 
 const (
@@ -133,7 +136,13 @@ func (m *Messages) Cancel(ctx context.Context, who *omni.APIKey, id uuid.UUID) e
 		return &Error{Kind: KindConflict, Code: CodeNotScheduled,
 			Detail: fmt.Sprintf("the message is %s: only a scheduled one can be cancelled", msg.Status)}
 	}
-	return err
+	if err != nil {
+		return err
+	}
+	if err := m.engine.CancelOutbound(ctx, who.TenantID, id); err != nil {
+		m.log.WarnContext(ctx, "ending the workflow of a cancelled message; it ends by itself in time", "message_id", id, "error", err)
+	}
+	return nil
 }
 
 // draft turns a request into what is stored.

@@ -11,15 +11,16 @@ import (
 	"time"
 
 	"github.com/google/uuid"
+	enumspb "go.temporal.io/api/enums/v1"
 
 	"github.com/omnihub/omni/internal/omni"
 	"github.com/omnihub/omni/workflows"
 )
 
-// Describer asks Temporal about a workflow. omni.ErrNotFound where it knows
-// none of that id.
+// Describer asks Temporal about the newest run of a workflow; one that it does
+// not know has no run.
 type Describer interface {
-	DescribeWorkflow(ctx context.Context, id string) (runID, workflowType, status string, err error)
+	Describe(ctx context.Context, workflowID string) (runID string, status enumspb.WorkflowExecutionStatus, err error)
 }
 
 // TemporalUI says where the workflows can be looked at.
@@ -219,19 +220,26 @@ func workflowIDs(tenant string, msg *omni.Message, t *omni.Trace, turn *omni.Tur
 func (m *Messages) describe(ctx context.Context, ids []string) []omni.TraceWorkflow {
 	out := []omni.TraceWorkflow{}
 	for _, id := range ids {
-		w := omni.TraceWorkflow{ID: id}
+		w := omni.TraceWorkflow{ID: id, Type: workflowType(id)}
 		if m.workflows != nil {
-			var err error
-			w.RunID, w.Type, w.Status, err = m.workflows.DescribeWorkflow(ctx, id)
-			if errors.Is(err, omni.ErrNotFound) {
-				continue
-			}
-			if err != nil {
+			runID, status, err := m.workflows.Describe(ctx, id)
+			switch {
+			case err != nil:
 				m.log.WarnContext(ctx, "asking Temporal about a workflow", "workflow_id", id, "error", err)
+			case runID == "":
+				continue
+			default:
+				w.RunID, w.Status = runID, status.String()
 			}
 		}
 		w.URL = m.ui.page(id, w.RunID)
 		out = append(out, w)
 	}
 	return out
+}
+
+// workflowType is what the id begins with (workflows/ids.go).
+func workflowType(id string) string {
+	kind, _, _ := strings.Cut(id, "/")
+	return map[string]string{"message": workflows.TypeMessage, "outbound": workflows.TypeOutbound, "turn": workflows.TypeTurn}[kind]
 }

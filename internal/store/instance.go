@@ -98,6 +98,7 @@ func (s *Store) PatchInstance(ctx context.Context, tenant string, id uuid.UUID, 
 		if err != nil {
 			return err
 		}
+		before := in.Status
 		if err := change(in); err != nil {
 			return err
 		}
@@ -112,25 +113,32 @@ func (s *Store) PatchInstance(ctx context.Context, tenant string, id uuid.UUID, 
 		if err != nil {
 			return wrap(err, "storing instance "+id.String())
 		}
-		out, err = s.instance(row)
-		return err
+		if out, err = s.instance(row); err != nil || out.Status == before {
+			return err
+		}
+		return appendState(ctx, q, tenant, id, out.Channel, out.Status, out.StatusReason)
 	})
 	if err != nil {
 		return nil, err
 	}
+	s.Nudge()
 	return out, nil
 }
 
 // DeleteInstance hides the instance for good and forgets its secrets; what it
 // recorded stays. ErrNotFound where there is none.
 func (s *Store) DeleteInstance(ctx context.Context, tenant string, id uuid.UUID) error {
-	n, err := s.q.DeleteInstance(ctx, dbsqlc.DeleteInstanceParams{ID: id, TenantID: tenant})
+	err := s.inTx(ctx, func(_ pgx.Tx, q *dbsqlc.Queries) error {
+		channel, err := q.DeleteInstance(ctx, dbsqlc.DeleteInstanceParams{ID: id, TenantID: tenant})
+		if err != nil {
+			return wrap(err, "deleting instance "+id.String())
+		}
+		return appendState(ctx, q, tenant, id, channel, channels.StatusInactive, "deleted")
+	})
 	if err != nil {
-		return wrap(err, "deleting instance "+id.String())
+		return err
 	}
-	if n == 0 {
-		return wrap(pgx.ErrNoRows, "deleting instance "+id.String())
-	}
+	s.Nudge()
 	return nil
 }
 
@@ -139,19 +147,31 @@ func (s *Store) DeleteInstance(ctx context.Context, tenant string, id uuid.UUID)
 // where the state is another one than before. last_connected_at moves when the
 // status becomes active. The configuration's version stays.
 func (s *Store) SetInstanceState(ctx context.Context, id uuid.UUID, status channels.Status, reason string) error {
-	return s.inTx(ctx, func(_ pgx.Tx, q *dbsqlc.Queries) error {
+	err := s.inTx(ctx, func(_ pgx.Tx, q *dbsqlc.Queries) error {
 		row, err := q.SetInstanceState(ctx, dbsqlc.SetInstanceStateParams{ID: id, Status: string(status), StatusReason: reason})
 		if err != nil {
 			return wrap(err, "recording the state of instance "+id.String())
 		}
-		typ, ok := stateEvent(status)
-		if !row.Changed || !ok {
+		if !row.Changed {
 			return nil
 		}
-		return appendEvent(ctx, q, NewEvent{
-			TenantID: row.TenantID, Type: typ, Subject: id.String(), InstanceID: id, Channel: row.Channel,
-			Data: map[string]any{"instanceId": id, "status": status, "reason": reason},
-		})
+		return appendState(ctx, q, row.TenantID, id, row.Channel, status, reason)
+	})
+	if err != nil {
+		return err
+	}
+	s.Nudge()
+	return nil
+}
+
+func appendState(ctx context.Context, q *dbsqlc.Queries, tenant string, id uuid.UUID, channel string, status channels.Status, reason string) error {
+	typ, ok := stateEvent(status)
+	if !ok {
+		return nil
+	}
+	return appendEvent(ctx, q, NewEvent{
+		TenantID: tenant, Type: typ, Subject: id.String(), InstanceID: id, Channel: channel,
+		Data: map[string]any{"instanceId": id, "status": status, "reason": reason},
 	})
 }
 

@@ -53,11 +53,12 @@ func (q *Queries) ConnectableInstances(ctx context.Context) ([]Instance, error) 
 	return items, nil
 }
 
-const DeleteInstance = `-- name: DeleteInstance :execrows
+const DeleteInstance = `-- name: DeleteInstance :one
 UPDATE instances
 SET deleted_at = now(), updated_at = now(), disabled = true, status = 'inactive', status_reason = 'deleted',
     secrets = NULL, version = version + 1
 WHERE id = $1 AND tenant_id = $2 AND deleted_at IS NULL
+RETURNING channel
 `
 
 type DeleteInstanceParams struct {
@@ -65,12 +66,11 @@ type DeleteInstanceParams struct {
 	TenantID string
 }
 
-func (q *Queries) DeleteInstance(ctx context.Context, arg DeleteInstanceParams) (int64, error) {
-	result, err := q.db.Exec(ctx, DeleteInstance, arg.ID, arg.TenantID)
-	if err != nil {
-		return 0, err
-	}
-	return result.RowsAffected(), nil
+func (q *Queries) DeleteInstance(ctx context.Context, arg DeleteInstanceParams) (string, error) {
+	row := q.db.QueryRow(ctx, DeleteInstance, arg.ID, arg.TenantID)
+	var channel string
+	err := row.Scan(&channel)
+	return channel, err
 }
 
 const GetInstance = `-- name: GetInstance :one
@@ -254,7 +254,10 @@ func (q *Queries) LockInstance(ctx context.Context, arg LockInstanceParams) (Ins
 const SetInstanceState = `-- name: SetInstanceState :one
 WITH before AS (SELECT i.id, i.status, i.status_reason FROM instances i WHERE i.id = $1 AND i.deleted_at IS NULL FOR UPDATE)
 UPDATE instances i
-SET status = $2, status_reason = $3, updated_at = now(),
+SET status = $2, updated_at = now(),
+    -- Why an instance was disconnected by call is known better here than by its session.
+    status_reason = CASE WHEN i.disabled AND $2::text = 'inactive' AND $3::text = '' THEN i.status_reason
+                         ELSE $3::text END,
     last_connected_at = CASE WHEN $2::text = 'active' AND (b.status <> 'active' OR i.last_connected_at IS NULL) THEN now() ELSE i.last_connected_at END
 FROM before b
 WHERE i.id = b.id

@@ -30,17 +30,21 @@ LIMIT @row_limit;
 -- name: ConnectableInstances :many
 SELECT * FROM instances WHERE deleted_at IS NULL AND NOT disabled ORDER BY id;
 
--- name: DeleteInstance :execrows
+-- name: DeleteInstance :one
 UPDATE instances
 SET deleted_at = now(), updated_at = now(), disabled = true, status = 'inactive', status_reason = 'deleted',
     secrets = NULL, version = version + 1
-WHERE id = $1 AND tenant_id = $2 AND deleted_at IS NULL;
+WHERE id = $1 AND tenant_id = $2 AND deleted_at IS NULL
+RETURNING channel;
 
 -- name: SetInstanceState :one
 -- Answers whether the state is another one than before: reports repeat.
 WITH before AS (SELECT i.id, i.status, i.status_reason FROM instances i WHERE i.id = $1 AND i.deleted_at IS NULL FOR UPDATE)
 UPDATE instances i
-SET status = @status, status_reason = @status_reason, updated_at = now(),
+SET status = @status, updated_at = now(),
+    -- Why an instance was disconnected by call is known better here than by its session.
+    status_reason = CASE WHEN i.disabled AND @status::text = 'inactive' AND @status_reason::text = '' THEN i.status_reason
+                         ELSE @status_reason::text END,
     last_connected_at = CASE WHEN @status::text = 'active' AND (b.status <> 'active' OR i.last_connected_at IS NULL) THEN now() ELSE i.last_connected_at END
 FROM before b
 WHERE i.id = b.id
