@@ -1,0 +1,278 @@
+package deliver_test
+
+import (
+	"context"
+	"errors"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/google/uuid"
+	"github.com/stretchr/testify/require"
+	"go.temporal.io/sdk/temporal"
+
+	"github.com/omnihub/omni/activities"
+	"github.com/omnihub/omni/activities/deliver"
+	"github.com/omnihub/omni/channels"
+	"github.com/omnihub/omni/channels/message"
+	"github.com/omnihub/omni/internal/omni"
+)
+
+// script is the database and the platform of one reply: parts in memory, and a
+// platform that does as it is told. What the functions of the database decide
+// is tested against Postgres, in package store.
+type script struct {
+	mu       sync.Mutex
+	parts    []omni.PartClaim
+	status   []string
+	platform func(try int, out message.Outbound) error
+	remember *channels.Reply
+	tries    int
+	shown    []string // what reached the chat, in order
+	released int
+	inst     omni.Instance
+	caps     channels.Capabilities
+	end      string
+}
+
+func newScript(texts ...string) *script {
+	s := &script{inst: omni.Instance{ID: uuid.New(), Channel: "custom", Settings: omni.DefaultSettings()},
+		platform: func(int, message.Outbound) error { return nil }}
+	for i, text := range texts {
+		s.parts = append(s.parts, omni.PartClaim{MessageID: uuid.New(), Part: message.Part{Index: i, Count: len(texts)},
+			Content: message.Content{Type: message.TypeText, Text: text}, Chat: message.Chat{ID: "c1"}})
+		s.status = append(s.status, "queued")
+	}
+	return s
+}
+
+func (s *script) ClaimPart(_ context.Context, p omni.ClaimParams) (omni.PartClaim, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.end != "" {
+		return omni.PartClaim{State: s.end}, nil
+	}
+	for i := range s.parts {
+		c := &s.parts[i]
+		switch s.status[i] {
+		case "queued", "sending":
+			c.State = map[string]string{"queued": "claimed", "sending": "resume"}[s.status[i]]
+			s.status[i] = "sending"
+			c.Attempts++
+			c.Sent = i
+			return *c, nil
+		case "unknown":
+			if p.SkipUnknown {
+				continue
+			}
+			fallthrough
+		case "failed":
+			return omni.PartClaim{State: "stopped", Status: s.status[i], MessageID: c.MessageID}, nil
+		}
+	}
+	return omni.PartClaim{State: "done", Sent: len(s.parts)}, nil
+}
+
+func (s *script) ClaimOutbound(ctx context.Context, p omni.ClaimParams) (omni.PartClaim, error) {
+	return s.ClaimPart(ctx, p)
+}
+
+func (s *script) ReceiptPart(_ context.Context, p omni.ReceiptParams) (bool, []string, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	sent := true
+	for i := range s.parts {
+		if s.parts[i].MessageID == p.MessageID {
+			s.status[i] = p.Status
+		}
+		sent = sent && s.status[i] == "sent"
+	}
+	return sent, nil, nil
+}
+
+func (s *script) RenewSender(context.Context, uuid.UUID, uuid.UUID, string) error { return nil }
+
+func (s *script) ReleaseSender(context.Context, uuid.UUID, uuid.UUID, string) error {
+	s.released++
+	return nil
+}
+
+func (s *script) Send(_ context.Context, _ string, _ uuid.UUID, op channels.Operation, out message.Outbound, _ time.Time) (message.Receipt, error) {
+	if op == channels.OpTyping {
+		return message.Receipt{}, nil
+	}
+	s.mu.Lock()
+	s.tries++
+	try := s.tries
+	s.mu.Unlock()
+	if err := s.platform(try, out); err != nil {
+		return message.Receipt{}, err
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.shown = append(s.shown, out.Content.Text)
+	return message.Receipt{ExternalID: "x"}, nil
+}
+
+func (s *script) Outcome(context.Context, string, uuid.UUID, string) (*channels.Reply, error) {
+	if s.remember != nil {
+		return s.remember, nil
+	}
+	return &channels.Reply{}, nil
+}
+
+func (s *script) Get(context.Context, uuid.UUID) (*omni.Instance, error) { return &s.inst, nil }
+
+func (s *script) OnCancel(uuid.UUID, func()) (func(), error) { return func() {}, nil }
+
+func (s *script) run(t *testing.T) (activities.SendOutput, error) {
+	t.Helper()
+	a := &deliver.Activities{Store: s, Gateway: s, Instances: s, Cancels: s, Latencies: &omni.Latencies{}, Owner: "o", Process: "p",
+		Capabilities: func(string) channels.Capabilities { return s.caps },
+		Observe:      func(context.Context, string, string, time.Duration) {}}
+	return a.Send(t.Context(), activities.SendInput{Turn: activities.TurnRef{TurnID: uuid.New(), Channel: "custom"}})
+}
+
+func laterDelay(t *testing.T, err error) time.Duration {
+	t.Helper()
+	var app *temporal.ApplicationError
+	require.ErrorAs(t, err, &app)
+	require.Equal(t, activities.ErrTypeDeliverLater, app.Type())
+	require.False(t, app.NonRetryable())
+	return app.NextRetryDelay()
+}
+
+func TestPartsGoOutInOrder(t *testing.T) {
+	t.Parallel()
+	s := newScript("one", "two", "three")
+	out, err := s.run(t)
+	require.NoError(t, err)
+	require.Equal(t, activities.SendOutput{Outcome: activities.OutcomeAnswered, Sent: 3, Finished: true}, out)
+	require.Equal(t, []string{"one", "two", "three"}, s.shown)
+	require.Zero(t, s.released, "the last receipt gave the leases back")
+}
+
+// 429: known not to have been sent; the next try waits as told and goes on at
+// the same part.
+func TestRateLimitWaitsAsTold(t *testing.T) {
+	t.Parallel()
+	s := newScript("one", "two")
+	s.platform = func(try int, _ message.Outbound) error {
+		if try == 2 {
+			return &channels.SendError{Kind: channels.ErrRateLimited, Certain: true, RetryAfter: 7 * time.Second, Reason: "429"}
+		}
+		return nil
+	}
+	_, err := s.run(t)
+	require.Equal(t, 7*time.Second, laterDelay(t, err))
+	require.Equal(t, []string{"sent", "queued"}, s.status)
+	require.Equal(t, 1, s.released)
+	_, err = s.run(t)
+	require.NoError(t, err)
+	require.Equal(t, []string{"one", "two"}, s.shown)
+}
+
+func TestRefusedPartStopsTheRest(t *testing.T) {
+	t.Parallel()
+	s := newScript("one", "two", "three")
+	s.platform = func(try int, _ message.Outbound) error {
+		if try == 2 {
+			return &channels.SendError{Kind: channels.ErrRejected, Certain: true, Reason: "400"}
+		}
+		return nil
+	}
+	out, err := s.run(t)
+	require.NoError(t, err)
+	require.Equal(t, activities.OutcomeFailed, out.Outcome)
+	require.Equal(t, []string{"one"}, s.shown)
+	require.Equal(t, []string{"sent", "failed", "queued"}, s.status)
+}
+
+func TestUncertainSend(t *testing.T) {
+	t.Parallel()
+	timeout := &channels.SendError{Kind: channels.ErrUnknown, Reason: "timeout"}
+	for name, c := range map[string]struct {
+		idempotent bool
+		policy     string
+		err        error
+		status     []string
+		outcome    string
+		later      bool
+		shown      []string
+	}{
+		"client id: the same key again": {idempotent: true, policy: "hold", err: timeout, status: []string{"sending", "queued"}, later: true},
+		"hold":                          {policy: "hold", err: timeout, status: []string{"unknown", "queued"}, outcome: activities.OutcomeUnknown},
+		"skip":                          {policy: "skip", err: timeout, status: []string{"unknown", "sent"}, outcome: activities.OutcomeAnswered, shown: []string{"two"}},
+		"resend":                        {policy: "resend", err: timeout, status: []string{"sending", "queued"}, later: true},
+		"not certain, transient, no client id": {policy: "hold", status: []string{"unknown", "queued"}, outcome: activities.OutcomeUnknown,
+			err: &channels.SendError{Kind: channels.ErrTransient, Reason: "connection reset"}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			s := newScript("one", "two")
+			s.caps.IdempotentSend, s.inst.Settings.Messaging.UnknownPolicy = c.idempotent, c.policy
+			s.platform = func(try int, _ message.Outbound) error {
+				if try == 1 {
+					return c.err
+				}
+				return nil
+			}
+			out, err := s.run(t)
+			if c.later {
+				laterDelay(t, err)
+			} else {
+				require.NoError(t, err)
+				require.Equal(t, c.outcome, out.Outcome)
+			}
+			require.Equal(t, c.status, s.status)
+			require.Equal(t, c.shown, s.shown)
+		})
+	}
+}
+
+// A part found in sending: the former sender died between claim and receipt.
+func TestResume(t *testing.T) {
+	t.Parallel()
+	for name, c := range map[string]struct {
+		remember   *channels.Reply
+		idempotent bool
+		outcome    string
+		tries      int
+	}{
+		"the gateway remembers that it was sent":   {remember: &channels.Reply{Receipt: &message.Receipt{ExternalID: "y"}}, outcome: activities.OutcomeAnswered},
+		"a channel with client ids is asked again": {idempotent: true, outcome: activities.OutcomeAnswered, tries: 1},
+		"else it is unknown":                       {outcome: activities.OutcomeUnknown},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			s := newScript("one")
+			s.status[0], s.remember, s.caps.IdempotentSend = "sending", c.remember, c.idempotent
+			out, err := s.run(t)
+			require.NoError(t, err)
+			require.Equal(t, c.outcome, out.Outcome)
+			require.Equal(t, c.tries, s.tries)
+		})
+	}
+}
+
+func TestStopsWhereTheTurnIsNoLongerMine(t *testing.T) {
+	t.Parallel()
+	for state, outcome := range map[string]string{"cancelled": activities.OutcomeCancelled, "adopted": activities.OutcomeAdopted,
+		"expired": activities.OutcomeExpired} {
+		s := newScript("one")
+		s.end = state
+		out, err := s.run(t)
+		require.NoError(t, err)
+		require.Equal(t, outcome, out.Outcome)
+		require.Empty(t, s.shown)
+	}
+}
+
+func TestForeignErrorIsRetried(t *testing.T) {
+	t.Parallel()
+	s := newScript("one")
+	s.platform = func(int, message.Outbound) error { return errors.New("a bug") }
+	_, err := s.run(t)
+	require.EqualError(t, err, "a bug")
+	require.Equal(t, []string{"sending"}, s.status)
+}
