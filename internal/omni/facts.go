@@ -10,7 +10,7 @@ type MessageFacts struct {
 	ReplyToMe  bool             `json:"replyToMe,omitempty"`
 	IsBot      bool             `json:"isBot,omitempty"`
 	Backfill   bool             `json:"backfill,omitempty"`
-	Emoji      string           `json:"emoji,omitempty"` // of a reaction
+	Emoji      string           `json:"emoji,omitempty"` // of a reaction that was put on
 }
 
 // FactsOf extracts the facts of an inbound event.
@@ -20,7 +20,7 @@ func FactsOf(in *message.Inbound) MessageFacts {
 	if f.ChatType == "" {
 		f.ChatType = message.ChatDM
 	}
-	if in.Content.Reaction != nil {
+	if in.Content.Reaction != nil && !in.Content.Reaction.Removed {
 		f.Emoji = in.Content.Reaction.Emoji
 	}
 	return f

@@ -1,6 +1,7 @@
 package omni
 
 import (
+	"slices"
 	"strings"
 	"time"
 	"unicode"
@@ -17,6 +18,7 @@ const (
 	NotRefused        Refusal = ""
 	RefusedNoAgent    Refusal = "no agent is configured"
 	RefusedOwn        Refusal = "written by the account itself"
+	RefusedBot        Refusal = "written by a bot"
 	RefusedTooOld     Refusal = "older than catchUpSeconds"
 	RefusedNotForUs   Refusal = "no trigger matches"
 	RefusedReaction   Refusal = "this reaction triggers nothing"
@@ -31,6 +33,8 @@ func Refuse(s InstanceSettings, m *InboundMessage, now time.Time) Refusal {
 		return RefusedNoAgent
 	case m.FromMe:
 		return RefusedOwn
+	case m.Facts.IsBot: // two bots that answer each other never stop
+		return RefusedBot
 	case m.Facts.Backfill && m.SentAt.Add(time.Duration(s.Messaging.CatchUpSeconds)*time.Second).Before(now):
 		return RefusedTooOld
 	}
@@ -41,10 +45,8 @@ func Refuse(s InstanceSettings, m *InboundMessage, now time.Time) Refusal {
 		}
 		return RefusedNotForUs
 	case message.KindReaction:
-		for _, emoji := range s.Messaging.Triggers.Reactions {
-			if emoji == m.Facts.Emoji {
-				return NotRefused
-			}
+		if reactsTo(s.Messaging.Triggers, m.Facts.Emoji) {
+			return NotRefused
 		}
 		return RefusedReaction
 	default:
@@ -53,18 +55,35 @@ func Refuse(s InstanceSettings, m *InboundMessage, now time.Time) Refusal {
 }
 
 func triggered(t TriggerConfig, m *InboundMessage) bool {
-	if m.Facts.ChatType != message.ChatGroup {
-		return t.DM
-	}
-	if t.Mention && m.Facts.MentionsMe || t.Reply && m.Facts.ReplyToMe {
+	switch {
+	case t.DM && m.Facts.ChatType != message.ChatGroup,
+		t.Mention && m.Facts.MentionsMe,
+		t.Reply && m.Facts.ReplyToMe:
 		return true
 	}
+	text := strings.ToLower(m.Text)
 	for _, name := range t.Names {
-		if name != "" && containsWord(strings.ToLower(m.Text), strings.ToLower(name)) {
+		name = strings.ToLower(strings.TrimPrefix(strings.TrimSpace(name), "@"))
+		if name != "" && (containsWord(text, name) || mentions(m.Facts.Mentions, name)) {
 			return true
 		}
 	}
 	return false
+}
+
+// mentions reports whether a platform's mentions hold the name.
+func mentions(list []string, name string) bool {
+	return slices.ContainsFunc(list, func(s string) bool { return strings.EqualFold(strings.TrimPrefix(s, "@"), name) })
+}
+
+// reactsTo compares emoji without the selector that asks for the coloured
+// form: some platforms send it, some do not.
+func reactsTo(t TriggerConfig, emoji string) bool {
+	const variation = "\uFE0F"
+	emoji = strings.ReplaceAll(emoji, variation, "")
+	return emoji != "" && slices.ContainsFunc(t.Reactions, func(s string) bool {
+		return strings.ReplaceAll(s, variation, "") == emoji
+	})
 }
 
 // containsWord reports whether text holds word not as a part of a longer one.
