@@ -1,0 +1,83 @@
+package workers
+
+import (
+	"context"
+	"log/slog"
+	"time"
+
+	"go.temporal.io/sdk/activity"
+	"go.temporal.io/sdk/client"
+	"go.temporal.io/sdk/worker"
+
+	"github.com/omnihub/omni/activities"
+	"github.com/omnihub/omni/workflows"
+)
+
+// stopGrace is how long a worker waits for what it is doing. What is cut off
+// after it goes on elsewhere, or here after the restart: the rows say from where.
+const stopGrace = 5 * time.Second
+
+// temporalWorker is a Temporal worker as a service.
+type temporalWorker struct {
+	worker worker.Worker
+}
+
+func (w temporalWorker) Start(context.Context) error { return w.worker.Start() }
+
+func (w temporalWorker) Stop(context.Context) error {
+	w.worker.Stop()
+	return nil
+}
+
+// newWorker makes a worker for a queue. Registering by alias would add names
+// that no catalogue knows.
+func newWorker(c client.Client, queue string, log *slog.Logger, o worker.Options) worker.Worker {
+	o.DisableRegistrationAliasing = true
+	o.WorkerStopTimeout = stopGrace
+	o.OnFatalError = func(err error) { log.Error("the worker has failed", "queue", queue, "error", err) }
+	return worker.New(c, queue, o)
+}
+
+func register[In, Out any](w worker.Worker, name string, fn func(context.Context, In) (Out, error)) {
+	w.RegisterActivityWithOptions(fn, activity.RegisterOptions{Name: name})
+}
+
+// pipelineWorker runs workflows and, local to them, every step.
+func pipelineWorker(d Deps) temporalWorker {
+	w := newWorker(d.Temporal, workflows.QueuePipeline, d.Log, worker.Options{
+		MaxConcurrentWorkflowTaskExecutionSize:  256,
+		MaxConcurrentWorkflowTaskPollers:        4,
+		MaxConcurrentActivityTaskPollers:        2,
+		MaxConcurrentLocalActivityExecutionSize: 512,
+	})
+	workflows.Register(w)
+	s := newSteps(d)
+	register(w, activities.IdentityResolve, s.identity.Resolve)
+	register(w, activities.AccessCheck, s.access.Check)
+	register(w, activities.TurnJoin, s.turn.Join)
+	register(w, activities.TurnClose, s.turn.Close)
+	register(w, activities.TurnFinish, s.turn.Finish)
+	register(w, activities.TurnWake, s.turn.Wake)
+	register(w, activities.TurnSweep, s.turn.Sweep)
+	register(w, activities.AgentReply, s.agent.Reply)
+	register(w, activities.AgentGiveUp, s.agent.GiveUp)
+	register(w, activities.DeliverSend, s.deliver.Send)
+	return temporalWorker{w}
+}
+
+// agentWorker runs the agent calls that are not quick: many at once, because
+// they mostly wait.
+func agentWorker(d Deps) temporalWorker {
+	w := newWorker(d.Temporal, activities.QueueAgents, d.Log, worker.Options{
+		DisableWorkflowWorker: true, MaxConcurrentActivityExecutionSize: 2000, MaxConcurrentActivityTaskPollers: 4})
+	register(w, activities.AgentReply, newSteps(d).agent.Reply)
+	return temporalWorker{w}
+}
+
+// deliveryWorker runs the deliveries that are not quick.
+func deliveryWorker(d Deps) temporalWorker {
+	w := newWorker(d.Temporal, activities.QueueDelivery, d.Log, worker.Options{
+		DisableWorkflowWorker: true, MaxConcurrentActivityExecutionSize: 1000, MaxConcurrentActivityTaskPollers: 4})
+	register(w, activities.DeliverSend, newSteps(d).deliver.Send)
+	return temporalWorker{w}
+}
