@@ -4,4 +4,5 @@ package standard
 
 import (
 	_ "github.com/omnihub/omni/channels/custom"
+	_ "github.com/omnihub/omni/channels/webchat"
 )

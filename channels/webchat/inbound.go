@@ -1,0 +1,106 @@
+package webchat
+
+import (
+	"context"
+	"crypto/rand"
+	"encoding/json"
+	"strings"
+	"time"
+
+	"github.com/omnihub/omni/channels"
+	"github.com/omnihub/omni/channels/message"
+)
+
+// read takes frames until the page leaves. Messages are taken one after the
+// other, so they are stored in the order in which they were written.
+func (c *connection) read(ctx context.Context) {
+	for {
+		f, err := c.readFrame(ctx)
+		if err != nil {
+			return
+		}
+		switch f.Type {
+		case frameMessage:
+			if err := c.push(ctx, c.onMessage(ctx, f)); err != nil {
+				return
+			}
+		case frameTyping:
+			c.typing.Do(func() { c.onTyping(ctx) })
+		default: // a newer page may say more
+		}
+	}
+}
+
+// onMessage stores what a visitor wrote and returns the answer.
+func (c *connection) onMessage(ctx context.Context, f clientFrame) serverFrame {
+	now := time.Now()
+	refuse := func(code, detail string) serverFrame {
+		return serverFrame{Type: frameError, ID: f.ID, Code: code, Detail: detail}
+	}
+	in, code, detail := inbound(c.chat, f, now)
+	if code != "" {
+		return refuse(code, detail)
+	}
+	if !c.limiter.AllowN(now, 1) {
+		r := refuse(codeRateLimited, "too many messages at once")
+		r.RetryAfterMs = time.Second.Milliseconds()
+		return r
+	}
+	ack, err := c.page.deps.Sink.Publish(ctx, in, rawOf(f))
+	if err != nil {
+		if ctx.Err() == nil {
+			c.page.deps.Log.Warn("storing a chat message", "error", err)
+		}
+		return refuse(codeUnavailable, "the message could not be stored yet")
+	}
+	if !ack.Duplicate {
+		c.tellOtherPages(ctx, in, f, ack)
+	}
+	return serverFrame{Type: frameAck, ID: f.ID, MessageID: ack.MessageID}
+}
+
+// tellOtherPages shows the message in the visitor's other tabs.
+func (c *connection) tellOtherPages(ctx context.Context, in message.Inbound, f clientFrame, ack channels.Ack) {
+	frame := serverFrame{Type: frameMessage, Message: &channels.HistoryItem{ID: ack.MessageID, Content: in.Content,
+		ClientID: f.ID, CreatedAt: in.Timestamp}}
+	if err := c.page.deps.Live.Broadcast(ctx, topic(c.chat), frame.encode()); err != nil {
+		c.page.deps.Log.Debug("showing a chat message in other tabs", "error", err)
+	}
+}
+
+func (c *connection) onTyping(ctx context.Context) {
+	in := message.Inbound{ID: eventID(c.chat, rand.Text()), Kind: message.KindTyping, Timestamp: time.Now().UTC(),
+		Chat: message.Chat{ID: c.chat, Type: message.ChatDM}, Sender: sender(c.chat)}
+	if _, err := c.page.deps.Sink.Publish(ctx, in, nil); err != nil {
+		c.page.deps.Log.Debug("reporting that a visitor types", "error", err)
+	}
+}
+
+// inbound normalises a message frame. A code says why it is refused.
+func inbound(chat string, f clientFrame, now time.Time) (in message.Inbound, code, detail string) {
+	if !clientForm.MatchString(f.ID) {
+		return in, codeInvalid, "id must be 8 to 64 letters, digits and hyphens"
+	}
+	if len(f.Text) > maxText {
+		return in, codeTooLarge, "the message is too long"
+	}
+	text := strings.ReplaceAll(strings.ToValidUTF8(f.Text, "\uFFFD"), "\x00", "")
+	if strings.TrimSpace(text) == "" {
+		return in, codeInvalid, "the message is empty"
+	}
+	return message.Inbound{ID: eventID(chat, f.ID), Kind: message.KindMessage, Timestamp: now.UTC(),
+		Chat: message.Chat{ID: chat, Type: message.ChatDM}, Sender: sender(chat),
+		Content: message.Content{Type: message.TypeText, Text: text}}, "", ""
+}
+
+func sender(chat string) message.Sender { return message.Sender{ID: chat, Name: visitorName(chat)} }
+
+// rawOf is the frame as it is kept: a message frame never has the token.
+func rawOf(f clientFrame) []byte {
+	f.Visitor = ""
+	raw, err := json.Marshal(f)
+	if err != nil {
+		return nil // strings only: cannot happen, and raw is a courtesy
+	}
+	return raw
+}
