@@ -70,7 +70,14 @@ func (b *Bus) PublishEvents(ctx context.Context, batch []OutgoingEvent) error {
 		}
 		futures = append(futures, future)
 	}
-	return awaitAcks(ctx, futures)
+	err := awaitAcks(ctx, futures)
+	if errors.Is(err, jetstream.ErrNoStreamResponse) {
+		// Somebody removed a stream; it can be refilled from the log.
+		if e := b.EnsureTopology(ctx); e != nil {
+			b.log.ErrorContext(ctx, "a stream is missing", "error", e)
+		}
+	}
+	return err
 }
 
 func awaitAcks(ctx context.Context, futures []jetstream.PubAckFuture) error {

@@ -1,0 +1,96 @@
+package bus_test
+
+import (
+	"encoding/json"
+	"testing"
+	"time"
+
+	"github.com/google/uuid"
+	"github.com/stretchr/testify/require"
+
+	"github.com/omnihub/omni/channels/message"
+	"github.com/omnihub/omni/internal/bus"
+	"github.com/omnihub/omni/internal/omni"
+)
+
+func receive[T any](t *testing.T, from <-chan T) T {
+	t.Helper()
+	select {
+	case v := <-from:
+		return v
+	case <-time.After(10 * time.Second):
+		require.FailNow(t, "nothing came")
+		panic("unreachable")
+	}
+}
+
+func TestNotificationsReachThisProcessToo(t *testing.T) {
+	t.Parallel()
+	b, _ := setup(t)
+	id := instance(t)
+	ids := make(chan uuid.UUID, 4)
+	stopChanged, err := b.OnInstanceChanged(func(id uuid.UUID) { ids <- id })
+	require.NoError(t, err)
+	stopRestart, err := b.OnRestartRequest(func(id uuid.UUID) { ids <- id })
+	require.NoError(t, err)
+	require.NoError(t, b.Announce(t.Context(), id))
+	require.Equal(t, id, receive(t, ids))
+	require.NoError(t, b.RequestRestart(t.Context(), id))
+	require.Equal(t, id, receive(t, ids))
+	stopChanged()
+	stopRestart()
+
+	cancelled := make(chan struct{}, 1)
+	stop, err := b.OnCancel(id, func() { cancelled <- struct{}{} })
+	require.NoError(t, err)
+	defer stop()
+	require.NoError(t, b.PublishCancel(t.Context(), id))
+	receive(t, cancelled)
+}
+
+func TestLogBatchesTravelWhole(t *testing.T) {
+	t.Parallel()
+	b, _ := setup(t)
+	got := make(chan bus.LogBatch, 1)
+	stop, err := b.OnLog(omni.DefaultTenant, func(l bus.LogBatch) { got <- l })
+	require.NoError(t, err)
+	defer stop()
+	want := bus.LogBatch{Prev: "1-2", Events: []json.RawMessage{json.RawMessage(`{"id":"a"}`), json.RawMessage(`{"id":"b"}`)}}
+	require.NoError(t, b.PublishLog(t.Context(), omni.DefaultTenant, want))
+	require.Equal(t, want, receive(t, got))
+}
+
+func TestLiveTopicsAreApart(t *testing.T) {
+	t.Parallel()
+	b, _ := setup(t)
+	one, two := make(chan string, 1), make(chan string, 1)
+	id := instance(t).String()
+	for topic, to := range map[string]chan string{"chat.*": one, "chat.>": two} {
+		stop, err := b.Listen(id, topic, func(data []byte) { to <- string(data) })
+		require.NoError(t, err)
+		defer stop()
+	}
+	require.NoError(t, b.Broadcast(t.Context(), id, "chat.>", []byte("for two")))
+	require.Equal(t, "for two", receive(t, two))
+	require.Empty(t, one)
+}
+
+func TestTypingIsRememberedAndTold(t *testing.T) {
+	t.Parallel()
+	b, _ := setup(t)
+	e := inbound(instance(t), "1")
+	e.Event.Kind = message.KindTyping
+	told := make(chan struct{}, 1)
+	stop, err := b.OnTyping(omni.DefaultTenant, e.ChatID(), func() { told <- struct{}{} })
+	require.NoError(t, err)
+	defer stop()
+	require.NoError(t, b.MarkTyping(t.Context(), e))
+	receive(t, told)
+	kv, err := b.KV(t.Context(), bus.BucketTyping)
+	require.NoError(t, err)
+	entry, err := kv.Get(t.Context(), e.ChatID().String())
+	require.NoError(t, err)
+	var typing bus.Typing
+	require.NoError(t, json.Unmarshal(entry.Value(), &typing))
+	require.Equal(t, "u1", typing.SenderID)
+}

@@ -1,0 +1,219 @@
+package relay
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"sync"
+	"time"
+
+	"github.com/omnihub/omni/internal/bus"
+	"github.com/omnihub/omni/internal/omni"
+	"github.com/omnihub/omni/internal/telemetry"
+)
+
+// name is what the one active relay leads under, and its cursor's.
+const name = "relay"
+
+const (
+	batchSize = 512
+	// While there is something to do the log is looked at this often. A write
+	// of this process brings the look forward, but not closer to the last one
+	// than the pause: under load a batch holds many messages' events.
+	busyPoll = 25 * time.Millisecond
+	idlePoll = 250 * time.Millisecond
+	pause    = 5 * time.Millisecond
+	busyFor  = time.Second // after the last event or nudge
+	retryMin = 100 * time.Millisecond
+	retryMax = 5 * time.Second
+)
+
+// Store is what the relay needs of the database; *store.Store is one.
+type Store interface {
+	// EventsAfter reads in log order what no running transaction can still
+	// put something before. An empty tenant reads every tenant's.
+	EventsAfter(ctx context.Context, tenant string, after omni.Position, limit int) ([]omni.Event, error)
+	RelayCursor(ctx context.Context, name string) (omni.Position, error)
+	AdvanceRelayCursor(ctx context.Context, name string, to omni.Position) error
+	Nudged() <-chan struct{}
+	Lead(ctx context.Context, name string, onError func(error), fn func(context.Context) error) error
+	HasLeader(ctx context.Context, name string) (bool, error)
+}
+
+// Bus is where the events go; *bus.Bus is one.
+type Bus interface {
+	PublishEvents(ctx context.Context, batch []bus.OutgoingEvent) error
+	PublishLog(ctx context.Context, tenant string, batch bus.LogBatch) error
+	MaxPayload() int
+}
+
+// Deps is what a relay is handed.
+type Deps struct {
+	Store   Store
+	Bus     Bus
+	Log     *slog.Logger
+	Metrics *telemetry.Metrics // nil: none
+}
+
+// Relay publishes the event log. Of all processes one at a time is active.
+type Relay struct {
+	deps   Deps
+	cancel context.CancelFunc
+	done   chan struct{}
+
+	mu      sync.Mutex
+	leading bool
+	trouble error
+}
+
+// New makes a relay that Start sets going.
+func New(deps Deps) *Relay { return &Relay{deps: deps, done: make(chan struct{})} }
+
+// Start begins to compete for the lead.
+func (r *Relay) Start(ctx context.Context) error {
+	run, cancel := context.WithCancel(context.WithoutCancel(ctx))
+	r.cancel = cancel
+	go func() {
+		defer close(r.done)
+		_ = r.deps.Store.Lead(run, name, func(err error) {
+			r.deps.Log.Error("relay interrupted", "error", err)
+			r.setTrouble(err)
+		}, r.lead)
+	}()
+	return nil
+}
+
+// Stop ends the relay and waits for the batch under way.
+func (r *Relay) Stop(ctx context.Context) error {
+	if r.cancel == nil {
+		return nil
+	}
+	r.cancel()
+	select {
+	case <-r.done:
+		return nil
+	case <-ctx.Done():
+		return fmt.Errorf("stopping the relay: %w", ctx.Err())
+	}
+}
+
+// Health reports why events might not be published.
+func (r *Relay) Health(ctx context.Context) error {
+	r.mu.Lock()
+	leading, trouble := r.leading, r.trouble
+	r.mu.Unlock()
+	if trouble != nil {
+		return fmt.Errorf("relaying events: %w", trouble)
+	}
+	if leading {
+		return nil
+	}
+	has, err := r.deps.Store.HasLeader(ctx, name)
+	if err == nil && !has {
+		err = errors.New("no relay is active")
+	}
+	return err
+}
+
+func (r *Relay) setTrouble(err error) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.trouble = err
+}
+
+func (r *Relay) setLeading(leading bool) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.leading = leading
+}
+
+// lead is one term as the active relay.
+func (r *Relay) lead(ctx context.Context) error {
+	cursor, err := r.deps.Store.RelayCursor(ctx, name)
+	if err != nil {
+		return err
+	}
+	r.setTrouble(nil)
+	r.setLeading(true)
+	defer r.setLeading(false)
+	r.deps.Log.InfoContext(ctx, "relaying", "position", cursor.String())
+	tail := newTail(r.deps, cursor)
+	var failures int
+	var lastWork time.Time
+	for ctx.Err() == nil {
+		began := time.Now()
+		n, next, err := r.step(ctx, tail, cursor)
+		if err != nil {
+			if ctx.Err() != nil {
+				return nil
+			}
+			failures++
+			r.setTrouble(err)
+			r.deps.Log.WarnContext(ctx, "events not relayed, trying again", "error", err, "failures", failures)
+			sleep(ctx, min(retryMin<<min(failures, 10)>>1, retryMax))
+			continue
+		}
+		if failures > 0 {
+			r.setTrouble(nil)
+			failures = 0
+		}
+		cursor = next
+		if n > 0 {
+			lastWork = began
+		}
+		if n < batchSize && r.rest(ctx, time.Since(lastWork) < busyFor) {
+			lastWork = time.Now()
+		}
+	}
+	return nil
+}
+
+// rest waits until it is time to look again, and reports whether a write of
+// this process was the reason.
+func (r *Relay) rest(ctx context.Context, busy bool) (nudged bool) {
+	if !sleep(ctx, pause) {
+		return false
+	}
+	wait := idlePoll
+	if busy {
+		wait = busyPoll
+	}
+	t := time.NewTimer(wait - pause)
+	defer t.Stop()
+	select {
+	case <-ctx.Done():
+		return false
+	case <-r.deps.Store.Nudged():
+		return true
+	case <-t.C:
+		return false
+	}
+}
+
+// step relays one batch behind the cursor and returns its size and end.
+func (r *Relay) step(ctx context.Context, tail *tail, cursor omni.Position) (n int, next omni.Position, err error) {
+	events, err := r.deps.Store.EventsAfter(ctx, "", cursor, batchSize)
+	if err != nil || len(events) == 0 {
+		return 0, cursor, err
+	}
+	batch := make([]bus.OutgoingEvent, len(events))
+	for i := range events {
+		payload, err := omni.CloudEvent(events[i])
+		if err != nil {
+			return 0, cursor, err
+		}
+		batch[i] = bus.OutgoingEvent{Event: &events[i], Payload: payload}
+	}
+	// Those who tail the log live need not wait for the streams.
+	tail.publish(ctx, batch)
+	if err := r.deps.Bus.PublishEvents(ctx, batch); err != nil {
+		return 0, cursor, err
+	}
+	next = events[len(events)-1].Position
+	if err := r.deps.Store.AdvanceRelayCursor(ctx, name, next); err != nil {
+		return 0, cursor, err
+	}
+	r.deps.Metrics.EventsRelayed(ctx, len(batch))
+	return len(batch), next, nil
+}
