@@ -1,0 +1,92 @@
+package omni
+
+import (
+	"fmt"
+	"time"
+
+	"github.com/google/uuid"
+
+	"github.com/omnihub/omni/channels/message"
+)
+
+// AgentRequest is one call of an agent: everything a provider needs, nothing
+// it must look up.
+type AgentRequest struct {
+	TurnID     uuid.UUID // also the Idempotency-Key: a retry carries the same
+	InstanceID uuid.UUID
+	Instance   string // its name
+	Channel    string
+	Chat       message.Chat
+	SessionKey string // whose conversation with the agent this is
+	Config     AgentConfig
+	APIKey     string        // secret
+	Messages   []TurnMessage // the batch, in order
+	History    []PastMessage // before the batch, oldest first
+}
+
+// PastMessage is one message of a chat's past, as it was delivered.
+type PastMessage struct {
+	FromAgent  bool // what the account wrote, whoever wrote it
+	SenderName string
+	Text       string
+	Content    message.Content
+	At         time.Time
+}
+
+// AgentReply is what an agent answered.
+type AgentReply struct {
+	Text    string
+	Details map[string]any // for the event agent.response: model, usage
+}
+
+// AgentErrorKind classifies a failed call; it steers the retries.
+type AgentErrorKind string
+
+// The kinds of agent errors.
+const (
+	AgentRateLimited    AgentErrorKind = "rate_limited"    // ask again after RetryAfter
+	AgentTransient      AgentErrorKind = "transient"       // 5xx, network, timeout
+	AgentCut            AgentErrorKind = "cut"             // the answer broke off
+	AgentMalformed      AgentErrorKind = "malformed"       // an answer that cannot be read
+	AgentBadCredentials AgentErrorKind = "bad_credentials" // a person must act
+	AgentBadRequest     AgentErrorKind = "bad_request"     // refused for good
+	AgentEmpty          AgentErrorKind = "empty"           // answered nothing
+	AgentTooLarge       AgentErrorKind = "too_large"       // answered more than is read
+	AgentUnsupported    AgentErrorKind = "unsupported"     // no such provider
+)
+
+// Retryable reports whether the same call may succeed later. What an agent
+// chose to answer is no reason to pay for the call again.
+func (k AgentErrorKind) Retryable() bool {
+	switch k {
+	case AgentRateLimited, AgentTransient, AgentCut, AgentMalformed:
+		return true
+	default:
+		return false
+	}
+}
+
+// AgentError is the typed failure of a call.
+type AgentError struct {
+	Kind       AgentErrorKind
+	Status     int           // HTTP status, 0 without an answer
+	RetryAfter time.Duration // zero: the engine's own back-off
+	Reason     string        // for people; never holds a secret
+}
+
+func (e *AgentError) Error() string {
+	if e.Status != 0 {
+		return fmt.Sprintf("%s (%d): %s", e.Kind, e.Status, e.Reason)
+	}
+	return fmt.Sprintf("%s: %s", e.Kind, e.Reason)
+}
+
+// AgentTurn is what the step that answers needs to know of its turn.
+type AgentTurn struct {
+	State      string // a TurnState: "closed" while it is the caller's to answer
+	Parts      int    // of the answer, if one is stored
+	Answered   bool
+	SessionKey string
+	Chat       message.Chat
+	History    []PastMessage // oldest first
+}

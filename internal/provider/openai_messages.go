@@ -1,0 +1,133 @@
+package provider
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/openai/openai-go/v3"
+	"github.com/openai/openai-go/v3/packages/param"
+
+	"github.com/omnihub/omni/channels/message"
+	"github.com/omnihub/omni/internal/omni"
+)
+
+// openAIMessages lays a turn out as a conversation. What people said is only
+// ever the content of user messages: nothing of it reaches the instructions.
+func openAIMessages(req omni.AgentRequest) []openai.ChatCompletionMessageParamUnion {
+	group := req.Chat.Type == message.ChatGroup
+	list := make([]openai.ChatCompletionMessageParamUnion, 0, len(req.History)+len(req.Messages)+1)
+	if req.Config.SystemPrompt != "" {
+		list = append(list, openai.SystemMessage(req.Config.SystemPrompt))
+	}
+	for _, m := range req.History {
+		text := describe(m.Text, m.Content, nil)
+		switch {
+		case text == "":
+		case m.FromAgent:
+			list = append(list, openai.AssistantMessage(text))
+		default:
+			list = append(list, userMessage(text, nil, senderIf(group, m.SenderName, "")))
+		}
+	}
+	for _, m := range req.Messages {
+		shown := images(m.Content)
+		list = append(list, userMessage(describe(m.Text, m.Content, shown), shown, senderIf(group, m.SenderName, m.SenderID)))
+	}
+	return list
+}
+
+func senderIf(group bool, name, id string) string {
+	switch {
+	case !group:
+		return ""
+	case name != "":
+		return name
+	default:
+		return id
+	}
+}
+
+func userMessage(text string, images []string, sender string) openai.ChatCompletionMessageParamUnion {
+	name, ok := apiName(sender)
+	if sender != "" && !ok {
+		text = sender + ": " + text
+	}
+	user := openai.ChatCompletionUserMessageParam{}
+	if ok {
+		user.Name = param.NewOpt(name)
+	}
+	if len(images) == 0 {
+		user.Content.OfString = param.NewOpt(text)
+		return openai.ChatCompletionMessageParamUnion{OfUser: &user}
+	}
+	if text != "" {
+		user.Content.OfArrayOfContentParts = append(user.Content.OfArrayOfContentParts, openai.TextContentPart(text))
+	}
+	for _, url := range images {
+		user.Content.OfArrayOfContentParts = append(user.Content.OfArrayOfContentParts,
+			openai.ImageContentPart(openai.ChatCompletionContentPartImageImageURLParam{URL: url}))
+	}
+	return openai.ChatCompletionMessageParamUnion{OfUser: &user}
+}
+
+// apiName is a name as the field of that name takes it: letters, digits,
+// underscore and hyphen, at most 64. ok is false where that would lose some of
+// it; then the name goes in front of the text.
+func apiName(sender string) (name string, ok bool) {
+	name = strings.Map(func(r rune) rune {
+		switch {
+		case r >= 'a' && r <= 'z', r >= 'A' && r <= 'Z', r >= '0' && r <= '9', r == '_', r == '-':
+			return r
+		case r == ' ':
+			return '_'
+		default:
+			return -1
+		}
+	}, sender)
+	return name, name != "" && len(name) <= 64 && len(name) == len(sender)
+}
+
+// images are the attachments that a model can look at by itself.
+func images(c message.Content) []string {
+	var urls []string
+	for _, m := range c.Media {
+		if m.Type == message.TypeImage && (strings.HasPrefix(m.URL, "https://") || strings.HasPrefix(m.URL, "http://") ||
+			strings.HasPrefix(m.URL, "data:image/")) {
+			urls = append(urls, m.URL)
+		}
+	}
+	return urls
+}
+
+// describe is a message as text: what was typed, or, where nothing was, what
+// was sent instead. Images that are shown need no words.
+func describe(text string, c message.Content, shown []string) string {
+	if text != "" {
+		return text
+	}
+	switch {
+	case c.Location != nil:
+		return strings.TrimSpace(fmt.Sprintf("[location: %g, %g %s", c.Location.Latitude, c.Location.Longitude, c.Location.Name)) + "]"
+	case c.Contact != nil:
+		return strings.TrimSpace("[contact: "+c.Contact.Name+" "+c.Contact.Phone) + "]"
+	case c.Poll != nil:
+		return "[poll: " + c.Poll.Question + " / " + strings.Join(c.Poll.Options, " / ") + "]"
+	case c.Reaction != nil:
+		return "[reaction: " + c.Reaction.Emoji + "]"
+	}
+	var said []string
+	for _, m := range c.Media {
+		switch {
+		case slices.Contains(shown, m.URL):
+		case m.Filename != "":
+			said = append(said, fmt.Sprintf("[%s: %s]", m.Type, m.Filename))
+		default:
+			said = append(said, fmt.Sprintf("[%s]", m.Type))
+		}
+	}
+	if len(said) == 0 && len(c.Media) == 0 && c.Type != "" && c.Type != message.TypeText {
+		said = append(said, fmt.Sprintf("[%s]", c.Type))
+	}
+	return strings.Join(said, "\n")
+}
