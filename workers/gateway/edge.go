@@ -12,13 +12,13 @@ import (
 	"github.com/nats-io/nats.go"
 	"go.opentelemetry.io/otel"
 	"go.opentelemetry.io/otel/attribute"
-	"go.opentelemetry.io/otel/propagation"
 	"go.opentelemetry.io/otel/trace"
 
 	"github.com/omnihub/omni/channels"
 	"github.com/omnihub/omni/channels/message"
 	"github.com/omnihub/omni/internal/bus"
 	"github.com/omnihub/omni/internal/omni"
+	"github.com/omnihub/omni/internal/telemetry"
 )
 
 // EdgeStore is what channels need of the database, with or without a session;
@@ -83,30 +83,23 @@ func (s *sink) State(state channels.State) { s.state(state) }
 // *channels.WebhookError; a channel that polls must step over it. Any other
 // error means: not acknowledged, bring it again.
 func (s *sink) Publish(ctx context.Context, in message.Inbound, raw []byte) (channels.Ack, error) {
-	began := time.Now()
 	ctx, span := s.edge.tracer.Start(ctx, "gateway.Publish", trace.WithSpanKind(trace.SpanKindProducer), trace.WithAttributes(
 		attribute.String("omni.instance", s.instance.ID.String()), attribute.String("omni.channel", s.instance.Channel)))
 	defer span.End()
 	env, err := s.envelope(ctx, in, raw)
 	if err != nil {
-		s.edge.metrics.received(ctx, s.instance.Channel, "refused", time.Since(began))
 		return channels.Ack{}, err
 	}
 	span.SetAttributes(attribute.String("omni.message", env.MessageID.String()))
 	seq, duplicate, err := s.publish(ctx, env)
 	if err != nil {
 		span.RecordError(err)
-		s.edge.metrics.received(ctx, s.instance.Channel, "failed", time.Since(began))
 		return channels.Ack{}, err
 	}
 	if !duplicate && s.mayRepeat(env) {
 		duplicate = s.edge.repeats.repeated(ctx, env.MessageID, seq)
 	}
-	result := "stored"
-	if duplicate {
-		result = "duplicate"
-	}
-	s.edge.metrics.received(ctx, s.instance.Channel, result, time.Since(began))
+	s.edge.metrics.IngestPublished(ctx, s.instance.Channel, duplicate)
 	return channels.Ack{MessageID: env.MessageID.String(), Duplicate: duplicate}, nil
 }
 
@@ -114,7 +107,7 @@ func (s *sink) envelope(ctx context.Context, in message.Inbound, raw []byte) (*o
 	// Cleaning changes elements in place; the caller keeps its own.
 	in.Mentions, in.Content.Media, in.Content.Buttons = slices.Clone(in.Mentions), slices.Clone(in.Content.Media), slices.Clone(in.Content.Buttons)
 	env := &omni.Envelope{TenantID: s.instance.TenantID, InstanceID: s.instance.ID, Channel: s.instance.Channel,
-		ReceivedAt: time.Now().UTC(), Event: in, Raw: raw, Traceparent: traceparent(ctx)}
+		ReceivedAt: time.Now().UTC(), Event: in, Raw: raw, Traceparent: telemetry.Traceparent(ctx)}
 	if err := bus.Clean(env); err != nil {
 		refused := &channels.WebhookError{Status: http.StatusBadRequest, Code: "invalid_field", Detail: err.Error()}
 		var field *bus.FieldError
@@ -151,10 +144,4 @@ func (s *sink) mayRepeat(env *omni.Envelope) bool {
 	default:
 		return false // leaves nothing to compare with
 	}
-}
-
-func traceparent(ctx context.Context) string {
-	carrier := propagation.MapCarrier{}
-	propagation.TraceContext{}.Inject(ctx, carrier)
-	return carrier["traceparent"]
 }

@@ -16,6 +16,7 @@ import (
 	"github.com/omnihub/omni/channels"
 	"github.com/omnihub/omni/internal/bus"
 	"github.com/omnihub/omni/internal/omni"
+	"github.com/omnihub/omni/internal/telemetry"
 )
 
 // Store is what the gateway needs of the database; *store.Store is one.
@@ -38,7 +39,8 @@ type Deps struct {
 	HTTP      *http.Client // guarded; given to channels
 	PublicURL string
 	Log       *slog.Logger
-	Meter     metric.Meter // nil: the global one
+	Metrics   *telemetry.Metrics // nil: none
+	Meter     metric.Meter       // of the gateway's own instruments; nil: the global one
 
 	// Lookup finds a channel by type; nil: channels.Lookup.
 	Lookup func(channelType string) (channels.Channel, bool)
@@ -92,7 +94,7 @@ func New(deps Deps) (*Gateway, error) {
 	if deps.Timing == (Timing{}) {
 		deps.Timing = DefaultTiming()
 	}
-	m, err := newMetrics(deps.Meter)
+	m, err := newMetrics(deps.Metrics, deps.Meter)
 	if err != nil {
 		return nil, fmt.Errorf("making a gateway: %w", err)
 	}

@@ -16,6 +16,7 @@ import (
 	"github.com/omnihub/omni/channels"
 	"github.com/omnihub/omni/internal/bus"
 	"github.com/omnihub/omni/internal/omni"
+	"github.com/omnihub/omni/internal/telemetry"
 )
 
 // Instances finds an instance; *store.InstanceCache is one.
@@ -31,7 +32,8 @@ type HooksDeps struct {
 	HTTP      *http.Client // guarded; given to channels
 	PublicURL string
 	Log       *slog.Logger
-	Meter     metric.Meter // nil: the global one
+	Metrics   *telemetry.Metrics // nil: none
+	Meter     metric.Meter       // of the gateway's own instruments; nil: the global one
 
 	// Lookup finds a channel by type; nil: channels.Lookup.
 	Lookup func(channelType string) (channels.Channel, bool)
@@ -65,7 +67,7 @@ func NewHooks(deps HooksDeps) (*Hooks, error) {
 	if deps.Lookup == nil {
 		deps.Lookup = channels.Lookup
 	}
-	m, err := newMetrics(deps.Meter)
+	m, err := newMetrics(deps.Metrics, deps.Meter)
 	if err != nil {
 		return nil, fmt.Errorf("making the receiver of webhooks: %w", err)
 	}
@@ -92,7 +94,7 @@ func (h *Hooks) Webhook(ctx context.Context, channelType, instanceID string, req
 	}
 	defer func() {
 		if p := recover(); p != nil {
-			h.metrics.panicked(in.Channel)
+			h.metrics.panicked(ctx, in.Channel)
 			h.deps.Log.ErrorContext(ctx, "channel panicked", "in", "ReceiveWebhook", "instance_id", in.ID,
 				"panic", fmt.Sprint(p), "stack", string(debug.Stack()))
 			err = errors.New("receiving a webhook: the channel panicked")

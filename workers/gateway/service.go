@@ -190,7 +190,7 @@ func (s *service) execute(r *request) channels.Reply {
 		s.session.host.log.WarnContext(ctx, "operation failed", "op", r.op, "key", r.key, "kind", reply.Error.Kind,
 			"certain", reply.Error.Certain, "reason", reply.Error.Reason)
 	}
-	s.gateway.metrics.sent(ctx, s.session.instance.Channel, r.op, reply, time.Since(began))
+	s.gateway.metrics.operated(ctx, s.session.instance.Channel, r.op, reply, time.Since(began))
 	return reply
 }
 
@@ -198,7 +198,7 @@ func (s *service) execute(r *request) channels.Reply {
 func (s *service) perform(ctx context.Context, r *request) (receipt message.Receipt, err error) {
 	defer func() {
 		if p := recover(); p != nil {
-			s.gateway.metrics.panicked(s.session.instance.Channel)
+			s.gateway.metrics.panicked(ctx, s.session.instance.Channel)
 			s.session.host.log.ErrorContext(ctx, "channel panicked", "in", r.op, "panic", fmt.Sprint(p), "stack", string(debug.Stack()))
 			err = &channels.SendError{Kind: channels.ErrUnknown, Reason: "the channel panicked"}
 		}

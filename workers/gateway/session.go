@@ -161,7 +161,7 @@ func (s *session) recovered(where string, err *error) {
 	if p == nil {
 		return
 	}
-	s.host.g.metrics.panicked(s.instance.Channel)
+	s.host.g.metrics.panicked(context.Background(), s.instance.Channel)
 	s.host.log.Error("channel panicked", "in", where, "panic", fmt.Sprint(p), "stack", string(debug.Stack()))
 	*err = fmt.Errorf("the channel panicked in %s", where)
 }
