@@ -1,0 +1,136 @@
+package hooks
+
+import (
+	"context"
+	"errors"
+	"io"
+	"log/slog"
+	"net/http"
+	"strings"
+	"time"
+
+	"github.com/gin-gonic/gin"
+
+	"github.com/omnihub/omni/api/problem"
+	"github.com/omnihub/omni/channels"
+	"github.com/omnihub/omni/internal/omni"
+)
+
+// Receiver hands webhooks and pages to channels (gateway.Hooks).
+type Receiver interface {
+	// Webhook verifies, stores and answers a platform's call. omni.ErrNotFound
+	// for an unknown instance, *channels.WebhookError for a refusal; any other
+	// error means that nothing was stored.
+	Webhook(ctx context.Context, channel, instanceID string, req channels.WebhookRequest) (channels.WebhookResponse, error)
+	// Page is the handler of an instance's page, its prefix stripped.
+	// omni.ErrNotFound where there is none.
+	Page(instanceID string) (http.Handler, error)
+}
+
+// MaxBody is the largest webhook that is read, in bytes.
+const MaxBody = 12 << 20
+
+const (
+	webhookPrefix = "/webhook/"
+	pagePrefix    = "/chat/"
+)
+
+// Mount adds the routes.
+func Mount(e gin.IRoutes, r Receiver, log *slog.Logger) {
+	h := &handler{receiver: r, log: log}
+	for _, method := range []string{http.MethodGet, http.MethodPost, http.MethodPut} {
+		e.Handle(method, webhookPrefix+":channel/:instanceId", h.webhook)
+	}
+	e.Any(pagePrefix+":instanceId", h.page)
+	e.Any(pagePrefix+":instanceId/*path", h.page)
+}
+
+type handler struct {
+	receiver Receiver
+	log      *slog.Logger
+}
+
+func (h *handler) webhook(c *gin.Context) {
+	ctx := c.Request.Context()
+	body, p := readBody(c.Writer, c.Request)
+	if p != nil {
+		problem.Write(c.Writer, c.Request, p)
+		return
+	}
+	resp, err := h.receiver.Webhook(ctx, c.Param("channel"), c.Param("instanceId"), channels.WebhookRequest{
+		Method: c.Request.Method, Header: c.Request.Header, Query: c.Request.URL.Query(), Body: body, Now: time.Now()})
+	if err != nil {
+		problem.Write(c.Writer, c.Request, h.refusal(ctx, err))
+		return
+	}
+	if resp.Status == 0 {
+		resp.Status = http.StatusOK
+	}
+	if resp.ContentType == "" {
+		resp.ContentType = "application/json"
+	}
+	c.Data(resp.Status, resp.ContentType, resp.Body)
+}
+
+// refusal tells the platform to come again where nothing was stored.
+func (h *handler) refusal(ctx context.Context, err error) *problem.Problem {
+	var refused *channels.WebhookError
+	if errors.As(err, &refused) {
+		p := problem.From(ctx, h.log, refused)
+		if refused.Status == http.StatusServiceUnavailable || refused.Status == http.StatusTooManyRequests {
+			p = p.After(time.Second)
+		}
+		return p
+	}
+	if errors.Is(err, omni.ErrNotFound) {
+		return problem.New(http.StatusNotFound, "not_found", "no such instance of this channel")
+	}
+	h.log.WarnContext(ctx, "webhook not stored; the platform is told to come again", "error", err,
+		"request_id", problem.RequestID(ctx))
+	return problem.New(http.StatusServiceUnavailable, "unavailable", "the event could not be stored; send it again").After(time.Second)
+}
+
+func readBody(w http.ResponseWriter, r *http.Request) ([]byte, *problem.Problem) {
+	tooLarge := problem.New(http.StatusRequestEntityTooLarge, "too_large", "the body is larger than 12 MiB")
+	if r.ContentLength > MaxBody {
+		w.Header().Set("Connection", "close") // the rest is not read
+		return nil, tooLarge
+	}
+	limited := http.MaxBytesReader(w, r.Body, MaxBody)
+	var body []byte
+	var err error
+	if n := r.ContentLength; n > 0 {
+		body = make([]byte, n)
+		_, err = io.ReadFull(limited, body)
+	} else {
+		body, err = io.ReadAll(limited)
+	}
+	var over *http.MaxBytesError
+	switch {
+	case errors.As(err, &over):
+		return nil, tooLarge
+	case err != nil:
+		return nil, problem.New(http.StatusBadRequest, "malformed_body", "the body ended before its end")
+	}
+	return body, nil
+}
+
+func (h *handler) page(c *gin.Context) {
+	id := c.Param("instanceId")
+	page, err := h.receiver.Page(id)
+	if err != nil {
+		problem.Write(c.Writer, c.Request, h.refusal(c.Request.Context(), err))
+		return
+	}
+	r := c.Request.Clone(c.Request.Context())
+	r.URL.Path = rooted(strings.TrimPrefix(r.URL.Path, pagePrefix+id))
+	r.URL.RawPath = ""
+	page.ServeHTTP(c.Writer, r)
+}
+
+func rooted(path string) string {
+	if !strings.HasPrefix(path, "/") {
+		return "/" + path
+	}
+	return path
+}

@@ -1,0 +1,157 @@
+package api
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/http"
+	"sync"
+	"time"
+
+	"go.opentelemetry.io/otel/metric"
+	"go.opentelemetry.io/otel/trace"
+
+	"github.com/omnihub/omni/api/hooks"
+	"github.com/omnihub/omni/api/ws"
+	"github.com/omnihub/omni/internal/control"
+)
+
+// Deps is what the API is handed.
+type Deps struct {
+	Addr    string // "127.0.0.1:8881"; port 0 takes a free one, see Service.Addr
+	Version string // of the hub, for the OpenAPI document
+	Control *control.Control
+	Hooks   hooks.Receiver // nil: no webhooks and pages
+	Events  ws.Log
+	Signal  ws.Signal // nil: the live log looks every second
+	Log     *slog.Logger
+	Tracer  trace.Tracer // nil: no spans
+	Meter   metric.Meter // nil: no measurements
+	Metrics http.Handler // of /metrics; nil: none
+
+	// Requests per second and key; zero: 200, with bursts of 400. Negative: no limit.
+	Rate  float64
+	Burst int
+}
+
+// The defaults of the rate limit.
+const (
+	DefaultRate  = 200
+	DefaultBurst = 400
+)
+
+// Service is the HTTP server (lifecycle.Service).
+type Service struct {
+	deps   Deps
+	live   *ws.Hub
+	server *http.Server
+	log    *slog.Logger
+
+	mu       sync.Mutex
+	listener net.Listener
+	cancel   context.CancelFunc
+	running  sync.WaitGroup
+}
+
+// New wires the server without listening yet.
+func New(d Deps) (*Service, error) {
+	if d.Log == nil {
+		d.Log = slog.New(slog.DiscardHandler)
+	}
+	if d.Rate == 0 {
+		d.Rate, d.Burst = DefaultRate, DefaultBurst
+	}
+	s := &Service{deps: d, live: ws.NewHub(d.Events, d.Signal, d.Log), log: d.Log}
+	handler, err := newEngine(d, s.live)
+	if err != nil {
+		return nil, fmt.Errorf("making the API: %w", err)
+	}
+	s.server = &http.Server{
+		Handler: handler, ReadHeaderTimeout: 10 * time.Second, ReadTimeout: time.Minute,
+		WriteTimeout: 90 * time.Second, // longer than the longest ?wait=; streams set their own
+		IdleTimeout:  2 * time.Minute, MaxHeaderBytes: 64 << 10, ErrorLog: slog.NewLogLogger(d.Log.Handler(), slog.LevelDebug),
+	}
+	return s, nil
+}
+
+// Handler is the whole API, for tests without a listener.
+func (s *Service) Handler() http.Handler { return s.server.Handler }
+
+// Start listens, and returns once requests are answered.
+func (s *Service) Start(ctx context.Context) error {
+	var lc net.ListenConfig
+	l, err := lc.Listen(ctx, "tcp", s.deps.Addr)
+	if err != nil {
+		return fmt.Errorf("listening on %s: %w", s.deps.Addr, err)
+	}
+	if err := s.live.Start(ctx); err != nil {
+		_ = l.Close()
+		return err
+	}
+	// Ended by Stop, not by the context of starting.
+	run, cancel := context.WithCancel(context.Background())
+	s.mu.Lock()
+	s.listener, s.cancel = l, cancel
+	s.mu.Unlock()
+	s.running.Go(func() {
+		if err := s.server.Serve(l); err != nil && !errors.Is(err, http.ErrServerClosed) {
+			s.log.Error("the HTTP server ended", "error", err)
+		}
+	})
+	s.running.Go(func() { s.housekeeping(run) })
+	return nil
+}
+
+// Addr is where the server listens, "" before Start.
+func (s *Service) Addr() string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.listener == nil {
+		return ""
+	}
+	return s.listener.Addr().String()
+}
+
+// Stop takes no more requests, ends live connections with a word, and waits
+// for requests under way until ctx is done; then it cuts them off.
+func (s *Service) Stop(ctx context.Context) error {
+	s.mu.Lock()
+	cancel := s.cancel
+	s.cancel = nil
+	s.mu.Unlock()
+	if cancel == nil {
+		return nil
+	}
+	cancel()
+	var errs []error
+	// First, or their connections would keep the server from ending.
+	errs = append(errs, s.live.Stop(ctx))
+	if err := s.server.Shutdown(ctx); err != nil {
+		errs = append(errs, fmt.Errorf("ending the HTTP server: %w", err), s.server.Close())
+	}
+	s.running.Wait()
+	return errors.Join(errs...)
+}
+
+// housekeeping starts deliveries whose start was missed, and forgets old keys.
+func (s *Service) housekeeping(ctx context.Context) {
+	sweep, forget := time.NewTicker(2*time.Second), time.NewTicker(time.Hour)
+	defer sweep.Stop()
+	defer forget.Stop()
+	for {
+		var err error
+		select {
+		case <-ctx.Done():
+			return
+		case <-sweep.C:
+			err = s.deps.Control.Messages.Sweep(ctx)
+		case <-forget.C:
+			err = s.deps.Control.Messages.ForgetKeys(ctx)
+		}
+		if err != nil && ctx.Err() == nil {
+			s.log.WarnContext(ctx, "housekeeping of outbound messages; tried again within seconds", "error", err)
+		}
+	}
+}

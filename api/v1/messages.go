@@ -1,0 +1,64 @@
+package v1
+
+import (
+	"context"
+	"net/http"
+	"time"
+
+	"github.com/google/uuid"
+
+	"github.com/omnihub/omni/internal/control"
+	"github.com/omnihub/omni/internal/omni"
+)
+
+type sendMessage struct {
+	Key  string `header:"Idempotency-Key" doc:"the same key with the same body is the same message, for 24 hours" maxLength:"255"`
+	Wait int    `query:"wait" minimum:"0" maximum:"60" doc:"seconds to wait for the outcome"`
+	Body control.SendRequest
+}
+
+type listMessages struct {
+	paging
+	InstanceID uuid.UUID `query:"instanceId"`
+	ChatID     uuid.UUID `query:"chatId"`
+	PersonID   uuid.UUID `query:"personId"`
+	TurnID     uuid.UUID `query:"turnId"`
+	Direction  string    `query:"direction" enum:"inbound,outbound"`
+	Status     string    `query:"status" enum:"received,denied,processing,answered,ignored,paused,cancelled,failed,scheduled,queued,sending,sent,delivered,read,unknown,expired"`
+}
+
+func (in *listMessages) filter() omni.MessageFilter {
+	return omni.MessageFilter{InstanceID: in.InstanceID, ChatID: in.ChatID, PersonID: in.PersonID, TurnID: in.TurnID,
+		Direction: in.Direction, Status: in.Status}
+}
+
+func (r *routes) messages() {
+	const tag, read, write = "messages", "messages:read", "messages:write"
+	add(r, endpoint{id: "send-message", method: http.MethodPost, path: "/messages", tag: tag, scope: write,
+		summary: "Send a message", status: http.StatusAccepted,
+		doc: "Accepted is stored: it will be sent, once. With an Idempotency-Key the call may be repeated safely."},
+		func(ctx context.Context, who *omni.APIKey, in *sendMessage) (*one[control.Sent], error) {
+			return oneOf(r.Messages.Send(ctx, who, in.Body,
+				control.SendOptions{Key: in.Key, Wait: time.Duration(in.Wait) * time.Second}))
+		})
+	add(r, endpoint{id: "list-messages", method: http.MethodGet, path: "/messages", tag: tag, scope: read,
+		summary: "List messages, newest first"},
+		func(ctx context.Context, who *omni.APIKey, in *listMessages) (*many[omni.Message], error) {
+			return manyOf(r.Messages.List(ctx, who, in.filter(), in.control()))
+		})
+	add(r, endpoint{id: "get-message", method: http.MethodGet, path: "/messages/{id}", tag: tag, scope: read,
+		summary: "Read a message"},
+		func(ctx context.Context, who *omni.APIKey, in *byID) (*one[omni.Message], error) {
+			return oneOf(r.Messages.Get(ctx, who, in.ID.UUID))
+		})
+	add(r, endpoint{id: "trace-message", method: http.MethodGet, path: "/messages/{id}/trace", tag: tag, scope: read,
+		summary: "Trace a message from the webhook to the last receipt"},
+		func(ctx context.Context, who *omni.APIKey, in *byID) (*one[omni.Trace], error) {
+			return oneOf(r.Messages.Trace(ctx, who, in.ID.UUID))
+		})
+	add(r, endpoint{id: "delete-message", method: http.MethodDelete, path: "/messages/{id}", tag: tag, scope: write,
+		summary: "Cancel a scheduled message", status: http.StatusNoContent},
+		func(ctx context.Context, who *omni.APIKey, in *byID) (*none, error) {
+			return &none{}, r.Messages.Cancel(ctx, who, in.ID.UUID)
+		})
+}

@@ -1,0 +1,256 @@
+package ws
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"sort"
+	"sync"
+	"time"
+
+	"github.com/omnihub/omni/internal/omni"
+)
+
+// Log is the event log. Both answer in log order, and only with events that
+// nothing can appear in front of any more (store.Store).
+type Log interface {
+	EventsAfter(ctx context.Context, tenant string, after omni.Position, limit int) ([]omni.Event, error)
+	LogHead(ctx context.Context) (omni.Position, error)
+}
+
+// Signal calls fn whenever the log may have grown, until stop is called. It
+// need not be reliable: the hub looks by itself every second.
+type Signal func(fn func()) (stop func(), err error)
+
+// ErrClosed says that the hub shuts down.
+var ErrClosed = errors.New("the hub is shutting down")
+
+// ErrTooMany says that the hub has as many subscribers as it takes.
+var ErrTooMany = errors.New("too many live connections")
+
+const (
+	maxItems       = 8192
+	maxBytes       = 32 << 20
+	readBatch      = 500
+	lookEvery      = time.Second
+	readTimeout    = 10 * time.Second
+	maxSubscribers = 5000
+)
+
+// item is one event, encoded once for everybody.
+type item struct {
+	event omni.Event
+	json  []byte
+}
+
+// Hub is the piece of the log that is in memory, and who waits for more.
+type Hub struct {
+	log    Log
+	signal Signal
+	slog   *slog.Logger
+
+	wake   chan struct{} // the log may have grown
+	closed chan struct{} // no more will come
+	cancel context.CancelFunc
+	done   chan struct{}
+	stop   func() // of the signal
+
+	joining sync.Mutex // held while the first subscriber finds the head
+
+	mu    sync.Mutex
+	items []item // in log order: all events behind base, up to tail
+	bytes int
+	base  omni.Position
+	tail  omni.Position
+	subs  int
+	more  chan struct{} // closed and replaced when items grow
+}
+
+// NewHub makes a hub; signal may be nil.
+func NewHub(log Log, signal Signal, logger *slog.Logger) *Hub {
+	return &Hub{log: log, signal: signal, slog: logger, wake: make(chan struct{}, 1), closed: make(chan struct{}),
+		done: make(chan struct{}), more: make(chan struct{})}
+}
+
+// Start begins to listen for the signal.
+func (h *Hub) Start(context.Context) error {
+	if h.signal != nil {
+		stop, err := h.signal(h.nudge)
+		if err != nil {
+			return fmt.Errorf("subscribing to the live log: %w", err)
+		}
+		h.stop = stop
+	}
+	// Ended by Stop, not by the context of starting.
+	ctx, cancel := context.WithCancel(context.Background())
+	h.cancel = cancel
+	go h.run(ctx)
+	return nil
+}
+
+// Stop ends every subscription and waits for the hub itself.
+func (h *Hub) Stop(ctx context.Context) error {
+	if h.cancel == nil {
+		return nil
+	}
+	if h.stop != nil {
+		h.stop()
+	}
+	h.cancel()
+	select {
+	case <-h.done:
+		return nil
+	case <-ctx.Done():
+		return fmt.Errorf("stopping the live log: %w", ctx.Err())
+	}
+}
+
+func (h *Hub) nudge() {
+	select {
+	case h.wake <- struct{}{}:
+	default:
+	}
+}
+
+func (h *Hub) run(ctx context.Context) {
+	defer close(h.done)
+	defer close(h.closed)
+	look := time.NewTicker(lookEvery)
+	defer look.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-h.wake:
+		case <-look.C:
+		}
+		if err := h.read(ctx); err != nil && ctx.Err() == nil {
+			h.slog.WarnContext(ctx, "reading the live log; it is read again within a second", "error", err)
+		}
+	}
+}
+
+// read takes in what the log has grown by, while anybody listens.
+func (h *Hub) read(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, readTimeout)
+	defer cancel()
+	for {
+		h.mu.Lock()
+		after, idle := h.tail, h.subs == 0
+		h.mu.Unlock()
+		if idle {
+			return nil
+		}
+		events, err := h.log.EventsAfter(ctx, "", after, readBatch)
+		if err != nil {
+			return err
+		}
+		h.grow(after, events)
+		if len(events) < readBatch {
+			return nil
+		}
+	}
+}
+
+// grow appends, unless the piece was begun anew meanwhile.
+func (h *Hub) grow(after omni.Position, events []omni.Event) {
+	if len(events) == 0 {
+		return
+	}
+	fresh := encode(events, h.slog)
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if h.tail != after {
+		return
+	}
+	h.items = append(h.items, fresh...)
+	h.tail = events[len(events)-1].Position
+	for i := range fresh {
+		h.bytes += len(fresh[i].json)
+	}
+	h.trim()
+	close(h.more)
+	h.more = make(chan struct{})
+}
+
+// trim forgets the oldest events beyond the bounds.
+func (h *Hub) trim() {
+	drop := 0
+	for n := len(h.items); drop < n && (n-drop > maxItems || h.bytes > maxBytes); drop++ {
+		h.bytes -= len(h.items[drop].json)
+		h.base = h.items[drop].event.Position
+	}
+	if drop > 0 {
+		// A copy, so that what was dropped can be freed.
+		h.items = append([]item(nil), h.items[drop:]...)
+	}
+}
+
+func encode(events []omni.Event, log *slog.Logger) []item {
+	out := make([]item, len(events))
+	for i, e := range events {
+		b, err := omni.CloudEvent(e)
+		if err != nil {
+			// Cannot happen to what the log accepted; an event must not vanish silently.
+			log.Error("an event of the log cannot be encoded", "event_id", e.ID, "error", err)
+		}
+		out[i] = item{event: e, json: b}
+	}
+	return out
+}
+
+// join counts a subscriber in; the first one begins the piece at the head.
+func (h *Hub) join(ctx context.Context) error {
+	h.joining.Lock()
+	defer h.joining.Unlock()
+	h.mu.Lock()
+	first, full := h.subs == 0, h.subs >= maxSubscribers
+	h.mu.Unlock()
+	if full {
+		return ErrTooMany
+	}
+	if first {
+		head, err := h.log.LogHead(ctx)
+		if err != nil {
+			return err
+		}
+		h.mu.Lock()
+		h.items, h.bytes, h.base, h.tail = nil, 0, head, head
+		h.mu.Unlock()
+	}
+	h.mu.Lock()
+	h.subs++
+	h.mu.Unlock()
+	h.nudge()
+	return nil
+}
+
+func (h *Hub) leave() {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if h.subs--; h.subs == 0 {
+		h.items, h.bytes = nil, 0
+		h.base = h.tail
+	}
+}
+
+// after gives the items behind a position, if memory covers it, and what to
+// wait for when there are none.
+func (h *Hub) after(p omni.Position, limit int) (items []item, more <-chan struct{}, covered bool) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if p.Less(h.base) {
+		return nil, nil, false
+	}
+	i := sort.Search(len(h.items), func(i int) bool { return p.Less(h.items[i].event.Position) })
+	end := min(len(h.items), i+limit)
+	return h.items[i:end:end], h.more, true
+}
+
+// begin is the position that memory begins behind.
+func (h *Hub) begin() omni.Position {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return h.base
+}

@@ -1,0 +1,133 @@
+package ws
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"github.com/omnihub/omni/api/auth"
+	"github.com/omnihub/omni/internal/control"
+	"github.com/omnihub/omni/internal/omni"
+)
+
+// Stream is one subscriber: a filter and a position in the log. It belongs to
+// one goroutine, which must Close it.
+type Stream struct {
+	hub    *Hub
+	tenant string
+	filter omni.EventFilter
+	pos    omni.Position
+}
+
+// errIdle says that nothing came for a while.
+var errIdle = errors.New("nothing came")
+
+const (
+	takeAtOnce = 256
+	heartbeat  = 15 * time.Second
+)
+
+// Open subscribes the caller. Without since it begins now: whatever is written
+// after Open returned is delivered.
+func (h *Hub) Open(ctx context.Context, q control.EventQuery) (*Stream, error) {
+	who := auth.Caller(ctx)
+	since := q.Since
+	q.Since = ""
+	f, err := q.Filter(who)
+	if err != nil {
+		return nil, err
+	}
+	s := &Stream{hub: h, tenant: who.TenantID, filter: f}
+	if s.pos, err = omni.ParsePosition(since); err != nil {
+		return nil, &control.Error{Kind: control.KindInvalid, Code: control.CodeInvalid, Detail: "since: " + err.Error(),
+			Fields: []control.Field{{Field: "since", Message: "must be a position of this log"}}}
+	}
+	if err := h.join(ctx); err != nil {
+		return nil, unavailable(err)
+	}
+	if since == "" {
+		if s.pos, err = h.log.LogHead(ctx); err != nil {
+			h.leave()
+			return nil, unavailable(err)
+		}
+	}
+	return s, nil
+}
+
+func unavailable(err error) error {
+	detail := "the event log cannot be read right now"
+	if errors.Is(err, ErrTooMany) {
+		detail = err.Error()
+	}
+	return &control.Error{Kind: control.KindUnavailable, Code: control.CodeUnavailable, Detail: detail, RetryAfter: time.Second}
+}
+
+// Close ends the subscription.
+func (s *Stream) Close() { s.hub.leave() }
+
+// next waits for events that pass the filter. errIdle after a heartbeat's time
+// without any, ErrClosed when the hub shuts down.
+func (s *Stream) next(ctx context.Context) ([]item, error) {
+	idle := time.NewTimer(heartbeat)
+	defer idle.Stop()
+	for {
+		items, more, covered := s.hub.after(s.pos, takeAtOnce)
+		if !covered {
+			var err error
+			if items, err = s.catchUp(ctx); err != nil {
+				return nil, err
+			}
+		}
+		if len(items) > 0 {
+			s.pos = items[len(items)-1].event.Position
+			if passed := s.passing(items); len(passed) > 0 {
+				return passed, nil
+			}
+			continue
+		}
+		if more == nil {
+			continue // caught up: memory covers the position now
+		}
+		select {
+		case <-ctx.Done():
+			return nil, ctx.Err()
+		case <-s.hub.closed:
+			return nil, ErrClosed
+		case <-idle.C:
+			return nil, errIdle
+		case <-more:
+		}
+	}
+}
+
+// catchUp reads Postgres from where the subscriber stands, behind what is in
+// memory.
+func (s *Stream) catchUp(ctx context.Context) ([]item, error) {
+	select {
+	case <-s.hub.closed:
+		return nil, ErrClosed
+	default:
+	}
+	// Before reading: everything up to here can be read by now.
+	base := s.hub.begin()
+	ctx, cancel := context.WithTimeout(ctx, readTimeout)
+	defer cancel()
+	events, err := s.hub.log.EventsAfter(ctx, s.tenant, s.pos, readBatch)
+	if err != nil {
+		return nil, err
+	}
+	if len(events) == 0 && s.pos.Less(base) {
+		s.pos = base // nothing of this tenant in between: memory goes on from here
+	}
+	return encode(events, s.hub.slog), nil
+}
+
+func (s *Stream) passing(items []item) []item {
+	out := items[:0:0]
+	for i := range items {
+		if e := &items[i].event; e.TenantID == s.tenant && s.filter.Matches(e) {
+			out = append(out, items[i])
+		}
+	}
+	return out
+}
