@@ -34,6 +34,13 @@ func Open(ctx context.Context, url string, maxConns int32) (*Store, error) {
 	if maxConns > 0 {
 		cfg.MaxConns = maxConns
 	}
+	// Every statement is prepared and looks rows up by key: planning it again
+	// for each call would cost more than running it.
+	for name, value := range map[string]string{"plan_cache_mode": "force_generic_plan", "jit": "off"} {
+		if _, set := cfg.ConnConfig.RuntimeParams[name]; !set {
+			cfg.ConnConfig.RuntimeParams[name] = value
+		}
+	}
 	pool, err := pgxpool.NewWithConfig(ctx, cfg)
 	if err != nil {
 		return nil, fmt.Errorf("opening the Postgres pool: %w", err)

@@ -1,0 +1,63 @@
+package workers
+
+import (
+	"log/slog"
+	"net/http"
+
+	"go.opentelemetry.io/otel/metric"
+	"go.temporal.io/sdk/client"
+
+	"github.com/omnihub/omni/activities/access"
+	"github.com/omnihub/omni/activities/agent"
+	"github.com/omnihub/omni/activities/deliver"
+	"github.com/omnihub/omni/activities/identity"
+	"github.com/omnihub/omni/activities/turn"
+	"github.com/omnihub/omni/internal/bus"
+	"github.com/omnihub/omni/internal/durable"
+	"github.com/omnihub/omni/internal/omni"
+	"github.com/omnihub/omni/internal/store"
+	"github.com/omnihub/omni/internal/telemetry"
+)
+
+// StepStore is what all steps together need of the database; *store.Store is
+// one.
+type StepStore interface {
+	identity.Store
+	access.Store
+	turn.Store
+	agent.Store
+	deliver.Store
+}
+
+// Deps is what the roles of one process share.
+type Deps struct {
+	Store     *store.Store
+	Instances *store.InstanceCache
+	Bus       *bus.Bus
+	Temporal  client.Client
+	Engine    *durable.Engine
+	HTTP      *http.Client // guarded
+	Providers agent.Provider
+	Log       *slog.Logger
+	Metrics   *telemetry.Metrics
+	Meter     metric.Meter
+
+	// Owner is the same after a restart only where no two processes can share
+	// it (the embedded hub's data directory); Process never is.
+	Owner, Process string
+	PublicURL      string
+
+	// Latencies decide about quick paths; the roles of a process share them.
+	Latencies *Latencies
+
+	// Steps and Gateway stand between the steps and the world: tests put
+	// something there that dies at a chosen moment. Nil: Store and Bus.
+	Steps   StepStore
+	Gateway deliver.Gateway
+}
+
+// Latencies are what the last calls took, of agents and of channels.
+type Latencies struct {
+	Agents   omni.Latencies
+	Channels omni.Latencies
+}
