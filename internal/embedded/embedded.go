@@ -14,7 +14,6 @@ import (
 	"time"
 
 	"github.com/jackc/pgx/v5"
-	"github.com/nats-io/nats.go"
 	"golang.org/x/sync/errgroup"
 
 	"github.com/omnihub/omni/internal/config"
@@ -28,8 +27,9 @@ const (
 	databaseName = "omni"
 	temporalName = "temporal"
 	// Shares of the time that omni up may take to stop.
-	temporalStop = 6 * time.Second
-	postgresStop = 5 * time.Second
+	temporalStop = 3 * time.Second
+	natsStop     = 2 * time.Second
+	postgresStop = 3 * time.Second
 )
 
 // Start starts every part that cfg does not say is external, and returns when
@@ -114,11 +114,7 @@ func (b *builder) timed(ctx context.Context, name string, part lifecycle.Service
 
 func (b *builder) startPostgres(ctx context.Context) error {
 	if b.cfg.DatabaseURL != "" {
-		b.stack.DatabaseURL = b.cfg.DatabaseURL
-		if err := ping(ctx, b.cfg.DatabaseURL); err != nil {
-			return fmt.Errorf("DATABASE_URL: %w", err)
-		}
-		return nil
+		return b.stack.useDatabase(ctx, b.cfg)
 	}
 	server := postgresd.New(postgresd.Options{
 		Dir: filepath.Join(b.cfg.DataDir, "postgres"), Log: b.log.With("part", "postgres"),
@@ -135,20 +131,9 @@ func (b *builder) startPostgres(ctx context.Context) error {
 	return err
 }
 
-func ping(ctx context.Context, url string) error {
-	ctx, cancel := context.WithTimeout(ctx, 10*time.Second)
-	defer cancel()
-	conn, err := pgx.Connect(ctx, url)
-	if err != nil {
-		return oneLine(err)
-	}
-	return conn.Close(ctx)
-}
-
 func (b *builder) startNATS(ctx context.Context) error {
 	if b.cfg.NATSURL != "" {
-		b.stack.NATSURL = b.cfg.NATSURL
-		b.stack.connect = func(options ...nats.Option) (*nats.Conn, error) { return nats.Connect(b.cfg.NATSURL, options...) }
+		b.stack.useNATS(b.cfg)
 		return nil
 	}
 	server := natsd.New(natsd.Options{
@@ -220,7 +205,7 @@ func (b *builder) stop(ctx context.Context) error {
 		end("temporal", b.temporal, temporalStop)
 	}
 	if b.nats != nil {
-		end("nats", b.nats, temporalStop)
+		end("nats", b.nats, natsStop)
 	}
 	if b.postgres != nil {
 		end("postgres", b.postgres, postgresStop)

@@ -1,5 +1,3 @@
-//go:build !slim
-
 package embedded
 
 import (
@@ -45,9 +43,4 @@ func reason(err error) error {
 		return pathErr.Err
 	}
 	return err
-}
-
-// oneLine keeps an error to one line: Postgres's own lists each address tried.
-func oneLine(err error) error {
-	return errors.New(strings.Join(strings.Fields(err.Error()), " "))
 }
