@@ -3,6 +3,7 @@ package workers
 import (
 	"log/slog"
 	"net/http"
+	"sync"
 
 	"go.opentelemetry.io/otel/metric"
 	"go.temporal.io/sdk/client"
@@ -56,8 +57,15 @@ type Deps struct {
 	Gateway deliver.Gateway
 }
 
-// Latencies are what the last calls took, of agents and of channels.
+// Latencies are what the last calls took, of agents and of channels. The zero
+// value knows nothing.
 type Latencies struct {
-	Agents   omni.Latencies
-	Channels omni.Latencies
+	channels omni.Latencies
+	once     sync.Once
+	quick    *agent.Quick
+}
+
+func (l *Latencies) agents(d Deps) *agent.Quick {
+	l.once.Do(func() { l.quick = &agent.Quick{Log: d.Store} })
+	return l.quick
 }

@@ -7,7 +7,6 @@ import (
 
 	"github.com/omnihub/omni/internal/lifecycle"
 	"github.com/omnihub/omni/workers/gateway"
-	"github.com/omnihub/omni/workers/ingest"
 	"github.com/omnihub/omni/workers/relay"
 )
 
@@ -63,11 +62,7 @@ func Build(role Role, d Deps) (lifecycle.Service, error) {
 		return gateway.New(gateway.Deps{Store: d.Store, Bus: d.Bus, Owner: d.Owner, HTTP: d.HTTP, PublicURL: d.PublicURL,
 			Log: d.Log, Meter: d.Meter})
 	case RoleIngest:
-		g := &lifecycle.Group{Log: d.Log}
-		g.Add("recorder", ingest.NewRecorder(ingest.RecorderDeps{Store: d.Store, Bus: d.Bus, Log: d.Log, Metrics: d.Metrics}))
-		g.Add("starter", ingest.NewStarter(ingest.StarterDeps{Engine: d.Engine, Instances: d.Instances, Bus: d.Bus, Log: d.Log,
-			Metrics: d.Metrics}))
-		return g, nil
+		return newIngest(d), nil
 	case RolePipeline:
 		g := &lifecycle.Group{Log: d.Log}
 		g.Add("worker", pipelineWorker(d))

@@ -1,0 +1,68 @@
+package workers
+
+import (
+	"context"
+	"time"
+
+	"github.com/google/uuid"
+
+	"github.com/omnihub/omni/activities/access"
+	"github.com/omnihub/omni/activities/agent"
+	"github.com/omnihub/omni/activities/deliver"
+	"github.com/omnihub/omni/activities/identity"
+	"github.com/omnihub/omni/activities/turn"
+	"github.com/omnihub/omni/channels"
+	"github.com/omnihub/omni/channels/message"
+)
+
+// steps are the implementations of the catalogue, handed what they need.
+type steps struct {
+	identity *identity.Activities
+	access   *access.Activities
+	turn     *turn.Activities
+	agent    *agent.Activities
+	deliver  *deliver.Activities
+}
+
+func newSteps(d Deps) steps {
+	var store StepStore = d.Store
+	if d.Steps != nil {
+		store = d.Steps
+	}
+	var gateway deliver.Gateway = d.Bus
+	if d.Gateway != nil {
+		gateway = d.Gateway
+	}
+	return steps{
+		identity: &identity.Activities{Store: store, Log: d.Bus},
+		access:   &access.Activities{Store: store, Instances: d.Instances},
+		turn:     &turn.Activities{Store: store, Instances: d.Instances, Quick: d.Latencies.agents(d), Engine: d.Engine},
+		agent: &agent.Activities{Store: store, Provider: d.Providers, Instances: d.Instances, Cancels: d.Bus,
+			Capabilities: capabilities, Quick: d.Latencies.agents(d), Deliveries: &d.Latencies.channels,
+			Typer: typer{gateway}, Observe: d.Metrics.Agent},
+		deliver: &deliver.Activities{Store: store, Gateway: gateway, Instances: d.Instances, Cancels: d.Bus,
+			Capabilities: capabilities, Latencies: &d.Latencies.channels, Observe: d.Metrics.Deliver,
+			Owner: d.Owner, Process: d.Process},
+	}
+}
+
+// capabilities of a channel that this binary does not hold are those of a
+// foreign one: plain text, and nothing assumed.
+func capabilities(channelType string) channels.Capabilities {
+	if c, ok := channels.Lookup(channelType); ok {
+		return c.Info().Capabilities
+	}
+	return channels.Capabilities{Send: []message.ContentType{message.TypeText}, LengthUnit: channels.UnitRunes, Markup: channels.MarkupPlain}
+}
+
+// typer shows the typing indicator through the gateway.
+type typer struct{ gateway deliver.Gateway }
+
+func (t typer) Typing(ctx context.Context, channelType string, instanceID uuid.UUID, chat message.Chat) error {
+	_, err := t.gateway.Send(ctx, channelType, instanceID, channels.OpTyping,
+		message.Outbound{ID: uuid.NewString(), Kind: message.KindTyping, Chat: chat}, time.Now().Add(typingWithin))
+	return err
+}
+
+// typingWithin is how long an indicator is worth showing.
+const typingWithin = 3 * time.Second
