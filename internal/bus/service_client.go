@@ -32,6 +32,9 @@ func (b *Bus) Send(ctx context.Context, channelType string, instanceID uuid.UUID
 	if deadline.IsZero() {
 		deadline = time.Now().Add(defaultSendTimeout)
 	}
+	if !time.Now().Before(deadline) {
+		return message.Receipt{}, notSent(channels.ErrTransient, "the deadline passed before the request was made")
+	}
 	body, err := json.Marshal(out)
 	if err != nil {
 		return message.Receipt{}, notSent(channels.ErrRejected, "the message cannot be encoded: "+err.Error())

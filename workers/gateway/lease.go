@@ -99,9 +99,8 @@ func (l *lease) keep(ctx context.Context) error {
 		switch err := l.renew(ctx); {
 		case err == nil:
 			wait = l.timing.Renew
-		case errors.Is(err, errLost):
-			return err
-		case !l.valid():
+		case errors.Is(err, errLost), !l.valid():
+			l.end()
 			return fmt.Errorf("%w: %w", errLost, err)
 		default:
 			wait = l.timing.Renew / 5
@@ -151,12 +150,19 @@ func (l *lease) renewedAlready(ctx context.Context) (uint64, error) {
 	return l.kv.Update(ctx, l.key, l.value, entry.Revision())
 }
 
+// end makes the lease invalid now.
+func (l *lease) end() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.until = time.Time{}
+}
+
 // release gives the lease back so that another may take it at once.
 func (l *lease) release(ctx context.Context) error {
 	l.mu.Lock()
 	revision := l.revision
-	l.until = time.Time{}
 	l.mu.Unlock()
+	l.end()
 	if err := l.kv.Delete(ctx, l.key, jetstream.LastRevision(revision)); err != nil {
 		return fmt.Errorf("releasing the lease of %s: %w", l.key, err)
 	}
