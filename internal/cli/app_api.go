@@ -1,0 +1,60 @@
+package cli
+
+import (
+	"fmt"
+
+	"github.com/omnihub/omni/api"
+	"github.com/omnihub/omni/internal/bus"
+	"github.com/omnihub/omni/internal/control"
+	"github.com/omnihub/omni/internal/omni"
+	"github.com/omnihub/omni/workers"
+	"github.com/omnihub/omni/workers/gateway"
+)
+
+// addAPI builds the front door. It comes last, so that what is accepted has
+// somebody to work on it.
+func (a *app) addAPI() error {
+	hooks, err := gateway.NewHooks(gateway.HooksDeps{
+		Instances: a.instances, Store: a.store, Bus: a.bus, HTTP: a.guard.Client(), PublicURL: a.publicURL(),
+		Log: a.log, Metrics: a.tel.Metrics, Meter: a.tel.Meter,
+	})
+	if err != nil {
+		return fmt.Errorf("building role %s: %w", workers.RoleAPI, err)
+	}
+	release, _ := buildVersion()
+	service, err := api.New(api.Deps{
+		Addr: listenAddress(a.cfg), Version: release, Control: a.control(), Hooks: hooks,
+		Events: a.store, Signal: a.logSignal, Log: a.log,
+		Tracer: a.tel.Tracer, Meter: a.tel.Meter, Metrics: a.tel.MetricsHandler(),
+	})
+	if err != nil {
+		return fmt.Errorf("building role %s: %w", workers.RoleAPI, err)
+	}
+	a.group.Add(string(workers.RoleAPI), service)
+	return nil
+}
+
+func (a *app) control() *control.Control {
+	return control.New(control.Deps{
+		Store: a.store, Engine: a.engine, Workflows: a.engine, Announcer: a.bus, Log: a.log,
+		UI:        control.TemporalUI{URL: a.temporalUI, Namespace: a.cfg.TemporalNamespace},
+		PublicURL: a.publicURL(), CheckURL: a.guard.CheckURL, Providers: a.knownProviders(),
+		APIKey: a.cfg.APIKey, Checks: a.health(),
+	})
+}
+
+// logSignal wakes readers of the live log whenever the relay published.
+func (a *app) logSignal(fn func()) (stop func(), err error) {
+	return a.bus.OnLog(omni.DefaultTenant, func(bus.LogBatch) { fn() })
+}
+
+// knownProviders are the agents of the contract that this binary can ask.
+func (a *app) knownProviders() []string {
+	var known []string
+	for _, name := range []string{"echo", "openai", "anthropic", "agno", "webhook", "custom", "a2a"} {
+		if a.providers.Has(name) {
+			known = append(known, name)
+		}
+	}
+	return known
+}
