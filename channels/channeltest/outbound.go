@@ -172,11 +172,11 @@ func testErrors(t *testing.T, h Harness) {
 			if !ok {
 				t.Skip("sends of this platform do not fail")
 			}
-			// Nobody is left to serve a session, so it is not part of this test.
+			injector.Fault(tt.fault)
 			if tt.fault == FaultUnreachable {
+				// A connection that died while idle would be written to once more.
 				hub.HTTP.CloseIdleConnections()
 			}
-			injector.Fault(tt.fault)
 			_, err := s.Send(t.Context(), Text(p.Chat(), "x"))
 			tt.check(t, sendError(t, err), h.Channel.Info().Capabilities.IdempotentSend)
 		})

@@ -4,5 +4,6 @@ package standard
 
 import (
 	_ "github.com/omnihub/omni/channels/custom"
+	_ "github.com/omnihub/omni/channels/telegram"
 	_ "github.com/omnihub/omni/channels/webchat"
 )
