@@ -170,6 +170,8 @@ CREATE UNIQUE INDEX turns_collecting ON turns (chat_id, session_key, agent) WHER
 CREATE UNIQUE INDEX turns_answering  ON turns (chat_id) WHERE state = 'answering';
 CREATE INDEX turns_due    ON turns (due_at) WHERE state IN ('collecting', 'answering');
 CREATE INDEX turns_recent ON turns (instance_id, created_at DESC);
+-- The history of an agent session that is a person's, not a chat's.
+CREATE INDEX turns_session ON turns (session_key, created_at DESC) WHERE session_key LIKE '%person:%';
 
 -- POST /messages: what was asked under a key, for 24 h.
 CREATE TABLE idempotency_keys (

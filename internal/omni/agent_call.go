@@ -26,11 +26,12 @@ type AgentRequest struct {
 
 // PastMessage is one message of a chat's past, as it was delivered.
 type PastMessage struct {
-	FromAgent  bool // what the account wrote, whoever wrote it
-	SenderName string
-	Text       string
-	Content    message.Content
-	At         time.Time
+	FromAgent  bool            `json:"fromAgent"` // what the account wrote, whoever wrote it
+	TurnID     uuid.NullUUID   `json:"turnId"`    // of the reply it is a part of
+	SenderName string          `json:"senderName"`
+	Text       string          `json:"text"`
+	Content    message.Content `json:"content"`
+	At         time.Time       `json:"at"`
 }
 
 // AgentReply is what an agent answered.
@@ -81,12 +82,24 @@ func (e *AgentError) Error() string {
 	return fmt.Sprintf("%s: %s", e.Kind, e.Reason)
 }
 
+// ProviderEcho is the provider that repeats what it is told. It is part of
+// the hub, so it needs no context and is always quick.
+const ProviderEcho = "echo"
+
 // AgentTurn is what the step that answers needs to know of its turn.
 type AgentTurn struct {
 	State      string // a TurnState: "closed" while it is the caller's to answer
-	Parts      int    // of the answer, if one is stored
-	Answered   bool
+	Parts      *int   // of the answer; nil: none is stored
 	SessionKey string
 	Chat       message.Chat
 	History    []PastMessage // oldest first
+}
+
+// AgentFailure is one failed attempt of a turn's agent that is to be repeated.
+type AgentFailure struct {
+	TurnID     uuid.UUID
+	WorkflowID string
+	Epoch      int
+	Error      *AgentError
+	Within     time.Duration // until the turn is suspect
 }

@@ -139,7 +139,7 @@ func (x *exchange) failure(ctx context.Context, err error, secrets ...string) er
 	default:
 		e.Kind, e.Reason = omni.AgentMalformed, "not an answer of this kind of service: "+err.Error()
 	}
-	e.Reason = shorten(telemetry.Scrub(e.Reason, secrets...))
+	e.Reason = shorten(omni.CleanText(telemetry.Scrub(e.Reason, secrets...)))
 	return e
 }
 

@@ -77,7 +77,7 @@ type completion struct {
 }
 
 func (c *completion) details() map[string]any {
-	d := map[string]any{"model": c.model, "finishReason": c.finish}
+	d := map[string]any{"model": omni.CleanText(c.model), "finishReason": omni.CleanText(c.finish)}
 	if c.usage.TotalTokens > 0 {
 		d["usage"] = map[string]int64{"inputTokens": c.usage.PromptTokens, "outputTokens": c.usage.CompletionTokens}
 	}

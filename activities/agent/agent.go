@@ -1,0 +1,75 @@
+package agent
+
+import (
+	"context"
+	"time"
+
+	"github.com/google/uuid"
+
+	"github.com/omnihub/omni/channels"
+	"github.com/omnihub/omni/channels/message"
+	"github.com/omnihub/omni/internal/omni"
+)
+
+// Store is what the steps need of the database.
+type Store interface {
+	TurnBatch(ctx context.Context, turn uuid.UUID, epoch int) ([]omni.TurnMessage, error)
+	AgentTurn(ctx context.Context, turn uuid.UUID, workflowID string, epoch, past int) (*omni.AgentTurn, error)
+	SessionHistory(ctx context.Context, sessionKey string, turn uuid.UUID, past int) ([]omni.PastMessage, error)
+	AnswerTurn(ctx context.Context, chat, turn uuid.UUID, workflowID string, epoch int, ans omni.Answer,
+		deliverWithin time.Duration, a omni.Attempt) (state string, parts int, err error)
+	AgentFailed(ctx context.Context, f omni.AgentFailure, a omni.Attempt) (mine bool, err error)
+	AgentAttempts(ctx context.Context, turn uuid.UUID) (int, error)
+	GiveUpTurn(ctx context.Context, t omni.TurnFailure, a omni.Attempt) (state string, parts *int, err error)
+}
+
+// Provider calls agents. It makes one attempt, and fails with
+// *omni.AgentError or with the context's error.
+type Provider interface {
+	Reply(ctx context.Context, req omni.AgentRequest) (omni.AgentReply, error)
+}
+
+// Instances reads instances, usually from memory.
+type Instances interface {
+	Get(ctx context.Context, id uuid.UUID) (*omni.Instance, error)
+}
+
+// Cancels hurries the end of a call whose turn was cancelled. The row decides;
+// a cancel that is missed costs nothing but time.
+type Cancels interface {
+	OnCancel(turnID uuid.UUID, fn func()) (stop func(), err error)
+}
+
+// Typer shows a typing indicator in a chat of an instance.
+type Typer interface {
+	Typing(ctx context.Context, channelType string, instanceID uuid.UUID, chat message.Chat) error
+}
+
+// Observer hears how each call went: outcome is ok, cancelled or the kind of
+// the error.
+type Observer func(ctx context.Context, provider, outcome string, took time.Duration)
+
+// Activities implements the steps.
+type Activities struct {
+	Store        Store
+	Provider     Provider
+	Instances    Instances
+	Cancels      Cancels
+	Capabilities func(channelType string) channels.Capabilities
+	Quick        *Quick
+	Deliveries   *omni.Latencies // by channel, as package deliver keeps them
+	Typer        Typer           // nil: no indicator while the agent thinks
+	Observe      Observer        // nil: nobody listens
+}
+
+// Tunables of the steps.
+const (
+	// deliverWithin is how long after its answer a turn is suspect unless a
+	// sender has begun.
+	deliverWithin = 60 * time.Second
+	// retryWithin is the longest pause between two attempts that the catalogue
+	// allows, with slack for a busy queue.
+	retryWithin = 60 * time.Second
+	// typingEvery renews the indicator: platforms show it for about 5 s.
+	typingEvery = 4 * time.Second
+)

@@ -1,0 +1,222 @@
+package agent
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/omnihub/omni/activities"
+	"github.com/omnihub/omni/channels/message"
+	"github.com/omnihub/omni/internal/omni"
+)
+
+var (
+	errTurnCancelled = errors.New("the turn was cancelled")
+	errTimeout       = errors.New("the agent took too long")
+)
+
+// call is one run of agent.Reply.
+type call struct {
+	*Activities
+	turn    activities.TurnRef
+	inst    *omni.Instance
+	agent   omni.AgentConfig
+	attempt omni.Attempt
+}
+
+// Reply is agent.Reply.
+func (a *Activities) Reply(ctx context.Context, in activities.ReplyInput) (activities.ReplyOutput, error) {
+	c := &call{Activities: a, turn: in.Turn, attempt: activities.NewAttempt(ctx)}
+	if err := c.configure(ctx); err != nil {
+		return activities.ReplyOutput{}, err
+	}
+	defer activities.Heartbeat(ctx)()
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	stop, err := a.Cancels.OnCancel(in.Turn.TurnID, func() { cancel(errTurnCancelled) })
+	if err != nil {
+		return activities.ReplyOutput{}, fmt.Errorf("listening for the cancel of turn %s: %w", in.Turn.TurnID, err)
+	}
+	defer stop()
+
+	req, done, err := c.request(ctx)
+	if err == nil && done != nil {
+		return *done, nil
+	}
+	if err != nil {
+		return c.failed(ctx, err)
+	}
+	if len(req.Messages) == 0 { // all of them were deleted meanwhile
+		return c.store(ctx, omni.Answer{})
+	}
+	answer, err := c.ask(ctx, req)
+	if err != nil {
+		return c.failed(ctx, err)
+	}
+	return c.store(ctx, answer)
+}
+
+// configure reads who answers. An instance that is gone, or that lost its
+// agent while the turn was collecting, is a final failure.
+func (c *call) configure(ctx context.Context) error {
+	inst, err := c.Instances.Get(ctx, c.turn.InstanceID)
+	switch {
+	case errors.Is(err, omni.ErrNotFound):
+		return applicationError(&omni.AgentError{Kind: omni.AgentUnsupported, Reason: "the instance is gone"})
+	case err != nil:
+		return fmt.Errorf("reading instance %s: %w", c.turn.InstanceID, err)
+	case inst.Settings.Agent == nil:
+		return applicationError(&omni.AgentError{Kind: omni.AgentUnsupported, Reason: "the instance has no agent"})
+	}
+	c.inst, c.agent = inst, *inst.Settings.Agent
+	return nil
+}
+
+// request gathers what the agent is told. done is set where there is nothing
+// to ask: the answer is stored, or the turn is no longer ours.
+func (c *call) request(ctx context.Context) (req omni.AgentRequest, done *activities.ReplyOutput, err error) {
+	batch, err := c.Store.TurnBatch(ctx, c.turn.TurnID, c.turn.Epoch)
+	if err != nil {
+		return req, nil, err
+	}
+	req = omni.AgentRequest{TurnID: c.turn.TurnID, InstanceID: c.inst.ID, Instance: c.inst.Name, Channel: c.turn.Channel,
+		Config: c.agent, APIKey: c.inst.AgentAPIKey, Messages: batch}
+	if c.agent.Provider == omni.ProviderEcho && c.attempt.Number == 1 {
+		return req, nil, nil // it needs no context, and asking it twice is cheaper than looking
+	}
+	t, err := c.Store.AgentTurn(ctx, c.turn.TurnID, c.turn.WorkflowID, c.turn.Epoch, max(c.agent.HistoryMessages, 0))
+	if err != nil {
+		return req, nil, err
+	}
+	if t.State != string(activities.StateClosed) {
+		return req, &activities.ReplyOutput{State: activities.TurnState(t.State)}, nil
+	}
+	if t.Parts != nil {
+		out := c.output(activities.StateClosed, *t.Parts)
+		return req, &out, nil
+	}
+	if t.SessionKey != "chat:"+c.turn.ChatID.String() && c.agent.HistoryMessages > 0 {
+		if t.History, err = c.Store.SessionHistory(ctx, t.SessionKey, c.turn.TurnID, c.agent.HistoryMessages); err != nil {
+			return req, nil, err
+		}
+	}
+	req.Chat, req.SessionKey = t.Chat, t.SessionKey
+	req.History = history(t.History, c.Capabilities(c.turn.Channel).Markup)
+	return req, nil, nil
+}
+
+// ask makes one attempt within the agent's own timeout.
+func (c *call) ask(ctx context.Context, req omni.AgentRequest) (omni.Answer, error) {
+	defer c.showTyping(ctx, req.Chat)()
+	asked, cancel := context.WithTimeoutCause(ctx, time.Duration(c.agent.TimeoutSeconds)*time.Second, errTimeout)
+	defer cancel()
+	began := time.Now()
+	reply, err := c.Provider.Reply(asked, req)
+	took := time.Since(began)
+	if err != nil && errors.Is(context.Cause(asked), errTimeout) {
+		err = &omni.AgentError{Kind: omni.AgentTransient, Reason: fmt.Sprintf("no answer within %d s", c.agent.TimeoutSeconds)}
+	}
+	c.observe(ctx, took, err)
+	if err != nil {
+		return omni.Answer{}, err
+	}
+	text := omni.CleanText(reply.Text)
+	return omni.Answer{Text: text, Parts: c.parts(text), Took: took, Details: reply.Details}, nil
+}
+
+// observe counts the call. One that its turn's cancel cut short says nothing
+// of how quick the agent is.
+func (c *call) observe(ctx context.Context, took time.Duration, err error) {
+	outcome := "ok"
+	var failure *omni.AgentError
+	switch {
+	case errors.As(err, &failure):
+		outcome = string(failure.Kind)
+	case err != nil:
+		outcome = "cancelled"
+	}
+	if !errors.Is(context.Cause(ctx), errTurnCancelled) {
+		c.Quick.Observe(c.inst, took)
+	}
+	if c.Observe != nil {
+		c.Observe(context.WithoutCancel(ctx), c.agent.Provider, outcome, took)
+	}
+}
+
+// parts splits an answer as the channel and the instance want it.
+func (c *call) parts(text string) []message.Content {
+	caps := c.Capabilities(c.turn.Channel)
+	texts := omni.Split(text, omni.SplitOptions{MaxLength: caps.MaxTextLength, Unit: caps.LengthUnit, Markup: caps.Markup,
+		Auto: c.inst.Settings.Messaging.EnableAutoSplit})
+	parts := make([]message.Content, len(texts))
+	for i, t := range texts {
+		parts[i] = message.Content{Type: message.TypeText, Text: t}
+	}
+	return parts
+}
+
+// store writes the answer; the row says whether the turn is still ours.
+func (c *call) store(ctx context.Context, answer omni.Answer) (activities.ReplyOutput, error) {
+	// What is paid for is stored, also when the deadline of the quick path
+	// passes meanwhile.
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 10*time.Second)
+	defer cancel()
+	state, parts, err := c.Store.AnswerTurn(ctx, c.turn.ChatID, c.turn.TurnID, c.turn.WorkflowID, c.turn.Epoch, answer,
+		deliverWithin, c.attempt)
+	if err != nil {
+		return activities.ReplyOutput{}, err
+	}
+	return c.output(activities.TurnState(state), parts), nil
+}
+
+// output says how to go on: one part on a channel that has been quick of late
+// is delivered on the quick path.
+func (c *call) output(state activities.TurnState, parts int) activities.ReplyOutput {
+	return activities.ReplyOutput{State: state, Parts: parts, QuickDelivery: parts == 1 && c.Deliveries.Quick(c.turn.Channel)}
+}
+
+// failed decides what a failed run means for the workflow.
+func (c *call) failed(ctx context.Context, err error) (activities.ReplyOutput, error) {
+	if errors.Is(context.Cause(ctx), errTurnCancelled) {
+		return c.lost(ctx)
+	}
+	if ctx.Err() != nil { // the quick path's deadline, or this process stops
+		return activities.ReplyOutput{}, ctx.Err()
+	}
+	var failure *omni.AgentError
+	if !errors.As(err, &failure) {
+		return activities.ReplyOutput{}, err
+	}
+	if failure.Kind.Retryable() {
+		mine, err := c.Store.AgentFailed(ctx, omni.AgentFailure{TurnID: c.turn.TurnID, WorkflowID: c.turn.WorkflowID,
+			Epoch: c.turn.Epoch, Error: failure,
+			Within: failure.RetryAfter + retryWithin + time.Duration(c.agent.TimeoutSeconds)*time.Second}, c.attempt)
+		if err != nil {
+			return activities.ReplyOutput{}, err
+		}
+		if !mine {
+			return c.lost(ctx)
+		}
+	}
+	return activities.ReplyOutput{}, applicationError(failure)
+}
+
+// lost says what became of a turn that seems to be ours no longer.
+func (c *call) lost(ctx context.Context) (activities.ReplyOutput, error) {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 10*time.Second)
+	defer cancel()
+	t, err := c.Store.AgentTurn(ctx, c.turn.TurnID, c.turn.WorkflowID, c.turn.Epoch, 0)
+	if err != nil {
+		return activities.ReplyOutput{}, err
+	}
+	if t.State == string(activities.StateClosed) && t.Parts == nil {
+		// It is ours after all: somebody cried wolf.
+		return activities.ReplyOutput{}, applicationError(&omni.AgentError{Kind: omni.AgentTransient, Reason: "the call was cancelled"})
+	}
+	out := activities.ReplyOutput{State: activities.TurnState(t.State)}
+	if t.Parts != nil && t.State == string(activities.StateClosed) {
+		out = c.output(activities.StateClosed, *t.Parts)
+	}
+	return out, nil
+}

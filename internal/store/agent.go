@@ -1,0 +1,92 @@
+package store
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/google/uuid"
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgtype"
+
+	"github.com/omnihub/omni/channels/message"
+	"github.com/omnihub/omni/internal/omni"
+	"github.com/omnihub/omni/internal/store/dbsqlc"
+)
+
+// AgentTurn reads what the step that answers must know of its turn, with the
+// last past messages before the batch.
+func (s *Store) AgentTurn(ctx context.Context, turn uuid.UUID, workflowID string, epoch, past int) (*omni.AgentTurn, error) {
+	r, err := s.q.AgentTurn(ctx, dbsqlc.AgentTurnParams{TurnID: turn, WorkflowID: workflowID, Epoch: int32(epoch), Past: int32(past)})
+	if errors.Is(err, pgx.ErrNoRows) {
+		return nil, ErrNotFound
+	}
+	if err != nil {
+		return nil, fmt.Errorf("reading turn %s for its agent: %w", turn, err)
+	}
+	t := &omni.AgentTurn{State: r.State, SessionKey: r.SessionKey,
+		Chat: message.Chat{ID: r.ExternalID, Type: message.ChatType(r.Type), Name: r.Name}}
+	if r.PartCount != nil {
+		parts := int(*r.PartCount)
+		t.Parts = &parts
+	}
+	if err := json.Unmarshal(r.History, &t.History); err != nil {
+		return nil, fmt.Errorf("decoding the history of turn %s: %w", turn, err)
+	}
+	return t, nil
+}
+
+// SessionHistory reads the past of an agent session that belongs to a person,
+// oldest first, without the given turn.
+func (s *Store) SessionHistory(ctx context.Context, sessionKey string, turn uuid.UUID, past int) ([]omni.PastMessage, error) {
+	raw, err := s.q.SessionHistory(ctx, dbsqlc.SessionHistoryParams{SessionKey: sessionKey, TurnID: turn, Past: int32(past)})
+	if err != nil {
+		return nil, fmt.Errorf("reading the session of turn %s: %w", turn, err)
+	}
+	var history []omni.PastMessage
+	if err := json.Unmarshal(raw, &history); err != nil {
+		return nil, fmt.Errorf("decoding the session of turn %s: %w", turn, err)
+	}
+	return history, nil
+}
+
+// AgentFailed writes agent.error for an attempt that will be repeated. False:
+// the turn is no longer the caller's.
+func (s *Store) AgentFailed(ctx context.Context, f omni.AgentFailure, a omni.Attempt) (mine bool, err error) {
+	n, err := s.q.AgentFailed(ctx, dbsqlc.AgentFailedParams{TurnID: f.TurnID, WorkflowID: f.WorkflowID, Epoch: int32(f.Epoch),
+		Error: f.Error.Error(), Kind: string(f.Error.Kind), HttpStatus: int32(f.Error.Status),
+		RetryAfterMs: f.Error.RetryAfter.Milliseconds(), StartedAt: a.StartedAt, Attempt: int32(a.Number),
+		Within: pgtype.Interval{Microseconds: f.Within.Microseconds(), Valid: true}})
+	if err != nil {
+		return false, fmt.Errorf("recording a failed call of the agent of turn %s: %w", f.TurnID, err)
+	}
+	if n > 0 {
+		s.Nudge()
+	}
+	return n > 0, nil
+}
+
+// AgentAttempts counts the failed calls of a turn's agent.
+func (s *Store) AgentAttempts(ctx context.Context, turn uuid.UUID) (int, error) {
+	n, err := s.q.AgentAttempts(ctx, turn)
+	if err != nil {
+		return 0, fmt.Errorf("counting the failed calls of the agent of turn %s: %w", turn, err)
+	}
+	return int(n), nil
+}
+
+// AgentLatencies returns how long the instance's agent took in its last
+// turns, oldest first.
+func (s *Store) AgentLatencies(ctx context.Context, instance uuid.UUID, limit int) ([]time.Duration, error) {
+	rows, err := s.q.AgentLatencies(ctx, dbsqlc.AgentLatenciesParams{InstanceID: instance, Limit: int32(limit)})
+	if err != nil {
+		return nil, fmt.Errorf("reading how quick the agent of instance %s was: %w", instance, err)
+	}
+	took := make([]time.Duration, len(rows))
+	for i, ms := range rows {
+		took[len(rows)-1-i] = time.Duration(ms) * time.Millisecond
+	}
+	return took, nil
+}

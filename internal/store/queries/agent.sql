@@ -1,0 +1,65 @@
+-- name: AgentTurn :one
+-- What the step that answers must know of its turn, and the chat's past before
+-- the batch where the agent's session is the chat. The past is what people
+-- saw: parts that were delivered, not what was generated.
+SELECT
+    (CASE WHEN t.workflow_id <> sqlc.arg('workflow_id')::text THEN 'adopted'
+          WHEN t.state = 'cancelled' THEN 'cancelled'
+          WHEN t.state <> 'answering' THEN 'finished'
+          WHEN t.epoch <> sqlc.arg('epoch')::int THEN 'adopted'
+          ELSE 'closed' END)::text AS state,
+    t.part_count, t.session_key, c.external_id, c.type, c.name,
+    (SELECT coalesce(jsonb_agg(jsonb_build_object('fromAgent', h.direction = 'outbound', 'turnId', h.turn_id,
+                'senderName', h.sender_name, 'text', h.text, 'content', h.content, 'at', h.created_at)
+                ORDER BY h.created_at, h.part_index, h.id), '[]')
+     FROM (SELECT m.* FROM messages m
+           WHERE m.chat_id = t.chat_id AND t.session_key = 'chat:' || t.chat_id AND m.created_at < coalesce(t.closed_at, clock_timestamp())
+             AND m.turn_id IS DISTINCT FROM t.id AND m.deleted_at IS NULL AND m.kind = 'message'
+             -- What is still to be answered is the batch of a later turn.
+             AND (m.direction = 'inbound' AND coalesce(m.access_decision, 'allow') = 'allow' AND m.status NOT IN ('received', 'processing')
+                  OR m.direction = 'outbound' AND m.status IN ('sent', 'delivered', 'read', 'unknown'))
+           ORDER BY m.created_at DESC, m.part_index DESC, m.id DESC
+           LIMIT sqlc.arg('past')::int) h)::jsonb AS history
+FROM turns t JOIN chats c ON c.id = t.chat_id
+WHERE t.id = sqlc.arg('turn_id');
+
+-- name: SessionHistory :one
+-- The past of an agent session that is one person's: the turns of that
+-- session, in whatever chat.
+SELECT coalesce(jsonb_agg(jsonb_build_object('fromAgent', h.direction = 'outbound', 'turnId', h.turn_id,
+            'senderName', h.sender_name, 'text', h.text, 'content', h.content, 'at', h.created_at)
+            ORDER BY h.created_at, h.part_index, h.id), '[]')::jsonb AS history
+FROM (SELECT m.* FROM turns s JOIN messages m ON m.turn_id = s.id
+      WHERE s.session_key = sqlc.arg('session_key') AND s.session_key LIKE '%person:%'
+        AND s.instance_id = (SELECT instance_id FROM turns WHERE turns.id = sqlc.arg('turn_id')) AND s.id <> sqlc.arg('turn_id')
+        AND m.deleted_at IS NULL AND m.kind = 'message'
+        AND (m.direction = 'inbound' OR m.status IN ('sent', 'delivered', 'read', 'unknown'))
+      ORDER BY m.created_at DESC, m.part_index DESC, m.id DESC
+      LIMIT sqlc.arg('past')::int) h;
+
+-- name: AgentFailed :execrows
+-- A failed attempt that will be repeated: said in the log, and the turn is not
+-- suspect until then. No row: the turn is no longer the caller's.
+WITH t AS (
+    UPDATE turns SET due_at = greatest(due_at, clock_timestamp() + sqlc.arg('within')::interval)
+    WHERE turns.id = sqlc.arg('turn_id') AND workflow_id = sqlc.arg('workflow_id') AND epoch = sqlc.arg('epoch') AND state = 'answering'
+    RETURNING *
+)
+INSERT INTO events (id, tenant_id, type, subject, instance_id, channel, chat_id, correlation_id, data)
+SELECT uuid_v7(), t.tenant_id, 'agent.error', t.id::text, t.instance_id, t.channel, t.chat_id, t.leader,
+       jsonb_build_object('turnId', t.id, 'chatId', t.chat_id, 'instanceId', t.instance_id, 'messageId', t.leader,
+           'error', sqlc.arg('error')::text, 'kind', sqlc.arg('kind')::text, 'httpStatus', sqlc.arg('http_status')::int,
+           'retryAfterMs', sqlc.arg('retry_after_ms')::bigint, 'final', false)
+       || step_data('agent.Reply', sqlc.arg('started_at')::timestamptz, sqlc.arg('attempt')::int)
+FROM t;
+
+-- name: AgentAttempts :one
+-- How often the agent of a turn has failed.
+SELECT count(*) FROM events e JOIN turns t ON t.id = sqlc.arg('turn_id')
+WHERE e.correlation_id = t.leader AND e.type = 'agent.error' AND e.data ->> 'turnId' = t.id::text;
+
+-- name: AgentLatencies :many
+SELECT agent_ms::int FROM turns
+WHERE instance_id = $1 AND agent_ms IS NOT NULL AND error = '' AND outcome <> 'fallback'
+ORDER BY created_at DESC
+LIMIT $2;
