@@ -56,7 +56,7 @@ func (s *Server) Calls(method string) []Call {
 func (s *Server) Violations() []string {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return append([]string(nil), s.violations...)
+	return append([]string{}, s.violations...)
 }
 
 // request is a parsed call.
