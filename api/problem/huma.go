@@ -12,6 +12,8 @@ import (
 // huma builds its own errors (validation, content types) by these package
 // variables; there is no other hook. Ours replace them for the whole program.
 func init() {
+	// "debouncems" is a typing error, not debounceMs.
+	huma.ValidateStrictCasing = true
 	huma.NewError = func(status int, msg string, errs ...error) huma.StatusError {
 		return fromHuma(status, msg, errs)
 	}
@@ -56,7 +58,17 @@ func fromHuma(status int, msg string, errs []error) *Problem {
 
 // field leaves out the value: it may be a secret in the wrong place.
 func field(d *huma.ErrorDetail) control.Field {
-	return control.Field{Field: fieldPath(d.Location), Message: d.Message}
+	path := fieldPath(d.Location)
+	name, ok := strings.CutPrefix(d.Message, "expected required property ")
+	if !ok {
+		return control.Field{Field: path, Message: d.Message}
+	}
+	// huma names the object that lacks something; people look for the field.
+	name = strings.TrimSuffix(name, " to be present")
+	if path != "body" {
+		name = path + "." + name
+	}
+	return control.Field{Field: name, Message: "is required"}
 }
 
 // fieldPath drops where the field was, and keeps its path there.

@@ -10,7 +10,7 @@ import (
 )
 
 type listChats struct {
-	paging
+	Paging
 	InstanceID uuid.UUID `query:"instanceId"`
 	ChatID     uuid.UUID `query:"chatId"`
 	PersonID   uuid.UUID `query:"personId" doc:"who a dm is with"`
@@ -28,8 +28,8 @@ func (in *listChats) filter() omni.ChatFilter {
 }
 
 type chatMessages struct {
-	byID
-	paging
+	ByID
+	Paging
 }
 
 func (r *routes) chats() {
@@ -41,7 +41,7 @@ func (r *routes) chats() {
 		})
 	add(r, endpoint{id: "get-chat", method: http.MethodGet, path: "/chats/{id}", tag: tag, scope: read,
 		summary: "Read a chat"},
-		func(ctx context.Context, who *omni.APIKey, in *byID) (*one[omni.Chat], error) {
+		func(ctx context.Context, who *omni.APIKey, in *ByID) (*one[omni.Chat], error) {
 			return oneOf(r.Chats.Get(ctx, who, in.ID.UUID))
 		})
 	add(r, endpoint{id: "list-chat-messages", method: http.MethodGet, path: "/chats/{id}/messages", tag: tag,

@@ -10,7 +10,7 @@ import (
 )
 
 type listDeadLetters struct {
-	paging
+	Paging
 	InstanceID uuid.UUID `query:"instanceId"`
 	ChatID     uuid.UUID `query:"chatId"`
 	PersonID   uuid.UUID `query:"personId"`
@@ -28,7 +28,7 @@ func (r *routes) deadLetters() {
 		})
 	add(r, endpoint{id: "get-dead-letter", method: http.MethodGet, path: "/dead-letters/{id}", tag: tag, scope: read,
 		summary: "Read a dead letter with the input of its step"},
-		func(ctx context.Context, who *omni.APIKey, in *byID) (*one[omni.DeadLetter], error) {
+		func(ctx context.Context, who *omni.APIKey, in *ByID) (*one[omni.DeadLetter], error) {
 			return oneOf(r.DeadLetters.Get(ctx, who, in.ID.UUID))
 		})
 }

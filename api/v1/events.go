@@ -39,7 +39,7 @@ func (CloudEvent) Schema(r huma.Registry) *huma.Schema {
 }
 
 type listEvents struct {
-	paging
+	Paging
 	EventFilter
 	Until string `query:"until" doc:"only before this time (RFC 3339)" maxLength:"64"`
 }
@@ -113,7 +113,7 @@ func (r *routes) events() {
 		})
 	add(r, endpoint{id: "get-event", method: http.MethodGet, path: "/events/{id}", tag: tag, scope: read,
 		summary: "Read an event"},
-		func(ctx context.Context, who *omni.APIKey, in *byID) (*one[CloudEvent], error) {
+		func(ctx context.Context, who *omni.APIKey, in *ByID) (*one[CloudEvent], error) {
 			e, err := r.Events.Get(ctx, who, in.ID.UUID)
 			if err != nil {
 				return nil, err

@@ -13,19 +13,19 @@ import (
 )
 
 type listInstances struct {
-	paging
+	Paging
 	Channel string `query:"channel" doc:"only of this channel"`
 	Status  string `query:"status" enum:"active,inactive,connecting,error,needs_login"`
 }
 
-// instanceBody is read raw: which fields are there decides what is changed.
-type instanceBody struct {
+// InstanceBody is read raw: which fields are there decides what is changed.
+type InstanceBody struct {
 	RawBody []byte `contentType:"application/json"`
 }
 
 type patchInstance struct {
-	byID
-	instanceBody
+	ByID
+	InstanceBody
 }
 
 func (r *routes) instances() {
@@ -40,7 +40,7 @@ func (r *routes) instances() {
 		status: http.StatusCreated})
 	add(r, endpoint{id: "get-instance", method: http.MethodGet, path: "/instances/{id}", tag: tag, scope: read,
 		summary: "Read an instance"},
-		func(ctx context.Context, who *omni.APIKey, in *byID) (*one[control.Instance], error) {
+		func(ctx context.Context, who *omni.APIKey, in *ByID) (*one[control.Instance], error) {
 			return oneOf(r.Instances.Get(ctx, who, in.ID.UUID))
 		})
 	r.addInstanceBody(endpoint{id: "update-instance", method: http.MethodPatch, path: "/instances/{id}", tag: tag,
@@ -48,17 +48,17 @@ func (r *routes) instances() {
 		doc: "A JSON merge patch: fields left out stay, null puts one back to its default, ••• leaves a secret as it is."})
 	add(r, endpoint{id: "delete-instance", method: http.MethodDelete, path: "/instances/{id}", tag: tag, scope: write,
 		summary: "Delete an instance", doc: "What it recorded stays.", status: http.StatusNoContent},
-		func(ctx context.Context, who *omni.APIKey, in *byID) (*none, error) {
+		func(ctx context.Context, who *omni.APIKey, in *ByID) (*none, error) {
 			return &none{}, r.Instances.Delete(ctx, who, in.ID.UUID)
 		})
 	add(r, endpoint{id: "instance-status", method: http.MethodGet, path: "/instances/{id}/status", tag: tag, scope: read,
 		summary: "Read the state of the connection"},
-		func(ctx context.Context, who *omni.APIKey, in *byID) (*one[control.InstanceStatus], error) {
+		func(ctx context.Context, who *omni.APIKey, in *ByID) (*one[control.InstanceStatus], error) {
 			return oneOf(r.Instances.Status(ctx, who, in.ID.UUID))
 		})
 	add(r, endpoint{id: "instance-qr", method: http.MethodGet, path: "/instances/{id}/qr", tag: tag, scope: read,
 		summary: "Read the QR code to log in with", doc: "Only for channels that need it; see GET /channels."},
-		func(ctx context.Context, who *omni.APIKey, in *byID) (*none, error) {
+		func(ctx context.Context, who *omni.APIKey, in *ByID) (*none, error) {
 			return &none{}, r.Instances.QR(ctx, who, in.ID.UUID)
 		})
 	r.instanceAction("connect", "Connect an instance", r.Instances.Connect)
@@ -69,7 +69,7 @@ func (r *routes) instances() {
 func (r *routes) instanceAction(verb, summary string, do func(context.Context, *omni.APIKey, uuidOf) (*control.Instance, error)) {
 	add(r, endpoint{id: verb + "-instance", method: http.MethodPost, path: "/instances/{id}/" + verb, tag: "instances",
 		scope: "instances:write", summary: summary},
-		func(ctx context.Context, who *omni.APIKey, in *byID) (*one[control.Instance], error) {
+		func(ctx context.Context, who *omni.APIKey, in *ByID) (*one[control.Instance], error) {
 			return oneOf(do(ctx, who, in.ID.UUID))
 		})
 }
@@ -82,7 +82,7 @@ func (r *routes) addInstanceBody(e endpoint) {
 	e.body = &huma.RequestBody{Required: true, Content: map[string]*huma.MediaType{}}
 	check := func(body json.RawMessage) error { return checkBody(registry, schema, body) }
 	if e.method == http.MethodPost {
-		add(r, e, func(ctx context.Context, who *omni.APIKey, in *instanceBody) (*one[control.Instance], error) {
+		add(r, e, func(ctx context.Context, who *omni.APIKey, in *InstanceBody) (*one[control.Instance], error) {
 			if err := check(in.RawBody); err != nil {
 				return nil, err
 			}

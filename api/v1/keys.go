@@ -14,7 +14,7 @@ func (r *routes) keys() {
 	const tag, read, write = "keys", "keys:read", "keys:write"
 	add(r, endpoint{id: "list-keys", method: http.MethodGet, path: "/keys", tag: tag, scope: read,
 		summary: "List API keys, without the keys themselves"},
-		func(ctx context.Context, who *omni.APIKey, in *paging) (*many[omni.APIKey], error) {
+		func(ctx context.Context, who *omni.APIKey, in *Paging) (*many[omni.APIKey], error) {
 			return manyOf(r.Keys.List(ctx, who, in.control()))
 		})
 	add(r, endpoint{id: "create-key", method: http.MethodPost, path: "/keys", tag: tag, scope: write,
@@ -24,7 +24,7 @@ func (r *routes) keys() {
 		})
 	add(r, endpoint{id: "delete-key", method: http.MethodDelete, path: "/keys/{id}", tag: tag, scope: write,
 		summary: "End an API key", doc: "In every process within five seconds.", status: http.StatusNoContent},
-		func(ctx context.Context, who *omni.APIKey, in *byID) (*none, error) {
+		func(ctx context.Context, who *omni.APIKey, in *ByID) (*none, error) {
 			return &none{}, r.Keys.Delete(ctx, who, in.ID.UUID)
 		})
 }

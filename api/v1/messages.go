@@ -18,7 +18,7 @@ type sendMessage struct {
 }
 
 type listMessages struct {
-	paging
+	Paging
 	InstanceID uuid.UUID `query:"instanceId"`
 	ChatID     uuid.UUID `query:"chatId"`
 	PersonID   uuid.UUID `query:"personId"`
@@ -48,17 +48,17 @@ func (r *routes) messages() {
 		})
 	add(r, endpoint{id: "get-message", method: http.MethodGet, path: "/messages/{id}", tag: tag, scope: read,
 		summary: "Read a message"},
-		func(ctx context.Context, who *omni.APIKey, in *byID) (*one[omni.Message], error) {
+		func(ctx context.Context, who *omni.APIKey, in *ByID) (*one[omni.Message], error) {
 			return oneOf(r.Messages.Get(ctx, who, in.ID.UUID))
 		})
 	add(r, endpoint{id: "trace-message", method: http.MethodGet, path: "/messages/{id}/trace", tag: tag, scope: read,
 		summary: "Trace a message from the webhook to the last receipt"},
-		func(ctx context.Context, who *omni.APIKey, in *byID) (*one[omni.Trace], error) {
+		func(ctx context.Context, who *omni.APIKey, in *ByID) (*one[omni.Trace], error) {
 			return oneOf(r.Messages.Trace(ctx, who, in.ID.UUID))
 		})
 	add(r, endpoint{id: "delete-message", method: http.MethodDelete, path: "/messages/{id}", tag: tag, scope: write,
 		summary: "Cancel a scheduled message", status: http.StatusNoContent},
-		func(ctx context.Context, who *omni.APIKey, in *byID) (*none, error) {
+		func(ctx context.Context, who *omni.APIKey, in *ByID) (*none, error) {
 			return &none{}, r.Messages.Cancel(ctx, who, in.ID.UUID)
 		})
 }

@@ -10,7 +10,7 @@ import (
 )
 
 type listPersons struct {
-	paging
+	Paging
 	Query      string    `query:"q" doc:"part of a name, username, phone, email or platform id" maxLength:"200"`
 	InstanceID uuid.UUID `query:"instanceId"`
 	PersonID   uuid.UUID `query:"personId"`
@@ -26,12 +26,12 @@ func (r *routes) persons() {
 		})
 	add(r, endpoint{id: "get-person", method: http.MethodGet, path: "/persons/{id}", tag: tag, scope: read,
 		summary: "Read a person with their identities"},
-		func(ctx context.Context, who *omni.APIKey, in *byID) (*one[omni.Person], error) {
+		func(ctx context.Context, who *omni.APIKey, in *ByID) (*one[omni.Person], error) {
 			return oneOf(r.Persons.Get(ctx, who, in.ID.UUID))
 		})
 	add(r, endpoint{id: "list-person-identities", method: http.MethodGet, path: "/persons/{id}/identities", tag: tag,
 		scope: read, summary: "List a person's accounts, the last used first"},
-		func(ctx context.Context, who *omni.APIKey, in *byID) (*one[[]omni.Identity], error) {
+		func(ctx context.Context, who *omni.APIKey, in *ByID) (*one[[]omni.Identity], error) {
 			p, err := r.Persons.Get(ctx, who, in.ID.UUID)
 			if err != nil {
 				return nil, err

@@ -76,8 +76,8 @@ type endpoint struct {
 	scope   string
 	summary string
 	doc     string
-	status  int // of success; 0: 200, or 204 without a body
-	body    *huma.RequestBody
+	status  int               // of success; 0: 200, or 204 without a body
+	body    *huma.RequestBody // set: the handler checks the body itself
 }
 
 // Operation is the endpoint as huma wants it.
@@ -87,7 +87,7 @@ func (e endpoint) operation() huma.Operation {
 		Tags: []string{e.tag}, DefaultStatus: e.status, Metadata: map[string]any{scopeKey: e.scope},
 		Errors: []int{http.StatusUnauthorized, http.StatusForbidden, http.StatusNotFound, http.StatusUnprocessableEntity,
 			http.StatusTooManyRequests, http.StatusServiceUnavailable},
-		RequestBody: e.body, Extensions: map[string]any{"x-scope": e.scope},
+		RequestBody: e.body, SkipValidateBody: e.body != nil, Extensions: map[string]any{"x-scope": e.scope},
 		MaxBodyBytes: 1 << 20,
 	}
 }

@@ -72,15 +72,16 @@ func (pathID) Schema(huma.Registry) *huma.Schema {
 	return &huma.Schema{Type: huma.TypeString, Description: "a UUID"}
 }
 
-// byID are the parameters of an operation on one object.
-type byID struct {
+// ByID are the parameters of an operation on one object. Exported, as huma
+// looks into embedded types only then.
+type ByID struct {
 	ID pathID `path:"id"`
 }
 
-// paging are the parameters of every list.
-type paging struct {
+// Paging are the parameters of every list.
+type Paging struct {
 	Limit  int    `query:"limit" minimum:"1" maximum:"100" default:"50" doc:"how many at most"`
 	Cursor string `query:"cursor" doc:"meta.nextCursor of the page before" maxLength:"200"`
 }
 
-func (p paging) control() control.Paging { return control.Paging{Limit: p.Limit, Cursor: p.Cursor} }
+func (p Paging) control() control.Paging { return control.Paging{Limit: p.Limit, Cursor: p.Cursor} }

@@ -21,7 +21,9 @@ type Deps struct {
 	Announcer Announcer // nil: nobody else caches instances
 	Log       *slog.Logger
 	UI        TemporalUI
-	PublicURL string   // OMNI_PUBLIC_URL
+	PublicURL string // OMNI_PUBLIC_URL
+	// CheckURL refuses addresses that outgoing calls may not reach; nil: none.
+	CheckURL  func(rawURL string) error
 	Providers []string // agents that this version can ask; empty: all of the contract
 	APIKey    string   // OMNI_API_KEY, scope admin; "" for none
 	Checks    []Check  // of the parts, for readiness
@@ -46,7 +48,7 @@ func New(d Deps) *Control {
 	auth := newAuthenticator(d.Store, d.APIKey, d.Log)
 	return &Control{
 		Instances: &Instances{store: d.Store, announce: d.Announcer, log: d.Log, publicURL: d.PublicURL,
-			providers: d.Providers},
+			checkURL: d.CheckURL, providers: d.Providers},
 		Messages:    messages,
 		Chats:       &Chats{store: d.Store, messages: messages},
 		Persons:     &Persons{store: d.Store},

@@ -27,7 +27,7 @@ func (s *Instances) validate(_ context.Context, in *omni.Instance) error {
 		return c.err()
 	}
 	err := ch.Validate(channels.Config{TenantID: in.TenantID, InstanceID: in.ID.String(), Values: in.ChannelConfig,
-		PublicURL: s.publicURL})
+		PublicURL: s.publicURL, CheckURL: s.checkURL})
 	var bad *channels.ConfigError
 	switch {
 	case errors.As(err, &bad):

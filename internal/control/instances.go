@@ -36,6 +36,7 @@ type Instances struct {
 	announce  Announcer
 	log       *slog.Logger
 	publicURL string
+	checkURL  func(rawURL string) error
 	providers []string
 }
 

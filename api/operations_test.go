@@ -1,0 +1,164 @@
+package api_test
+
+import (
+	"encoding/json"
+	"net/http"
+	"sort"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+)
+
+// operation is one entry of the OpenAPI document.
+type operation struct {
+	method, path, id, scope string
+	hasBody                 bool
+}
+
+func (o operation) address(id string) string {
+	return strings.NewReplacer("{id}", id).Replace(o.path)
+}
+
+// bodies are valid bodies of the operations that take one.
+var bodies = map[string]string{
+	"create-instance": `{"name":"x","channel":"custom","channelConfig":{"secret":"` + hookSecret + `"}}`,
+	"update-instance": `{"name":"y"}`,
+	"send-message":    `{"instanceId":"` + unknownUUID + `","to":"c1","content":{"type":"text","text":"hi"}}`,
+	"create-key":      `{"name":"k","scopes":["messages:read"]}`,
+}
+
+func operations(t *testing.T, h *hub) []operation {
+	t.Helper()
+	var doc struct {
+		OpenAPI string                                `json:"openapi"`
+		Paths   map[string]map[string]json.RawMessage `json:"paths"`
+	}
+	a := h.call("", http.MethodGet, "/openapi.json", nil)
+	require.Equal(t, http.StatusOK, a.status)
+	require.NoError(t, json.Unmarshal(a.body, &doc))
+	require.True(t, strings.HasPrefix(doc.OpenAPI, "3.1"), doc.OpenAPI)
+	var out []operation
+	for path, item := range doc.Paths {
+		for method, raw := range item {
+			var op struct {
+				ID    string          `json:"operationId"`
+				Scope string          `json:"x-scope"`
+				Body  json.RawMessage `json:"requestBody"`
+			}
+			require.NoError(t, json.Unmarshal(raw, &op))
+			require.NotContains(t, path, ":", path)
+			require.NotEmpty(t, op.Scope, "%s %s says no scope", method, path)
+			out = append(out, operation{method: strings.ToUpper(method), path: path, id: op.ID, scope: op.Scope, hasBody: op.Body != nil})
+		}
+	}
+	sort.Slice(out, func(i, j int) bool { return out[i].path+out[i].method < out[j].path+out[j].method })
+	require.Greater(t, len(out), 20)
+	return out
+}
+
+func (o operation) body() any {
+	if b, ok := bodies[o.id]; ok {
+		return b
+	}
+	return nil
+}
+
+func TestEveryOperationAsksForAKeyAndItsScope(t *testing.T) {
+	t.Parallel()
+	h := newHub(t)
+	weak := h.key("media:read")
+	for _, op := range operations(t, h) {
+		t.Run(op.method+" "+op.path, func(t *testing.T) {
+			a := h.call("", op.method, op.address(unknownUUID), op.body())
+			require.Equal(t, http.StatusUnauthorized, a.status, "%s", a.body)
+			require.Equal(t, "unauthorized", a.code(t))
+			require.NotEmpty(t, a.header.Get("WWW-Authenticate"))
+
+			a = h.call("wrong-"+adminKey, op.method, op.address(unknownUUID), "{not json")
+			require.Equal(t, http.StatusUnauthorized, a.status, "the key is checked before anything else")
+
+			a = h.call(weak, op.method, op.address(unknownUUID), op.body())
+			require.Equal(t, http.StatusForbidden, a.status, "%s", a.body)
+			require.Equal(t, "insufficient_scope", a.code(t))
+		})
+	}
+}
+
+func TestEveryOperationOnAnUnknownIDIs404(t *testing.T) {
+	t.Parallel()
+	h := newHub(t)
+	for _, op := range operations(t, h) {
+		if !strings.Contains(op.path, "{id}") {
+			continue
+		}
+		for _, id := range []string{unknownUUID, "no-uuid-at-all", "00000000-0000-0000-0000-000000000000"} {
+			a := h.admin(op.method, op.address(id), op.body())
+			require.Equal(t, http.StatusNotFound, a.status, "%s %s with %s: %s", op.method, op.path, id, a.body)
+			require.Equal(t, "not_found", a.code(t))
+		}
+	}
+	a := h.admin(http.MethodPost, "/api/v1/messages", bodies["send-message"])
+	require.Equal(t, http.StatusNotFound, a.status, "%s", a.body)
+}
+
+func TestEveryBodyThatIsNoJSONIs400(t *testing.T) {
+	t.Parallel()
+	h := newHub(t)
+	id := h.instance()
+	n := 0
+	for _, op := range operations(t, h) {
+		if !op.hasBody {
+			continue
+		}
+		n++
+		for _, bad := range []string{`{"name":`, `not json`, ``} {
+			a := h.admin(op.method, op.address(id.String()), bad)
+			require.Equal(t, http.StatusBadRequest, a.status, "%s %s with %q: %s", op.method, op.path, bad, a.body)
+			require.Equal(t, "malformed_body", a.code(t))
+		}
+		a := h.admin(op.method, op.address(id.String()), `{"nonsense":1}`)
+		require.Equal(t, http.StatusUnprocessableEntity, a.status, "%s", a.body)
+		require.Contains(t, a.fields(t), "nonsense")
+	}
+	require.Equal(t, len(bodies), n, "a body for every operation that takes one")
+}
+
+func TestUnknownRoutes(t *testing.T) {
+	t.Parallel()
+	h := newHub(t)
+	for _, path := range []string{"/api/v1/nothing", "/api/v1/messages/", "/api", "/api/v1/messages/" + unknownUUID + "/nothing"} {
+		require.Equal(t, http.StatusUnauthorized, h.call("", http.MethodGet, path, nil).status, path)
+		a := h.admin(http.MethodGet, path, nil)
+		require.Equal(t, http.StatusNotFound, a.status, path)
+		require.Equal(t, "not_found", a.code(t))
+	}
+	a := h.admin(http.MethodPut, "/api/v1/messages", "{}")
+	require.Equal(t, http.StatusMethodNotAllowed, a.status)
+	require.Equal(t, "method_not_allowed", a.code(t))
+	require.Equal(t, http.StatusNotFound, h.call("", http.MethodGet, "/nothing", nil).status)
+}
+
+func TestPublicRoutes(t *testing.T) {
+	t.Parallel()
+	h := newHub(t)
+	for path, status := range map[string]int{"/healthz": 200, "/readyz": 200, "/openapi.json": 200, "/docs": 200,
+		"/api/v1/health": 200, "/api/v2/health": 200, "/": 302, "/schemas/Message.json": 200} {
+		a := h.call("", http.MethodGet, path, nil)
+		require.Equal(t, status, a.status, "%s: %s", path, a.body)
+		require.Equal(t, "nosniff", a.header.Get("X-Content-Type-Options"))
+		require.NotEmpty(t, a.header.Get("X-Request-Id"))
+	}
+	docs := string(h.call("", http.MethodGet, "/docs", nil).body)
+	require.NotContains(t, docs, "https://", "the page loads nothing from elsewhere")
+	require.Contains(t, docs, "/openapi.json")
+}
+
+func TestTheKeyMayComeInEitherHeader(t *testing.T) {
+	t.Parallel()
+	h := newHub(t)
+	require.Equal(t, 200, h.call("", http.MethodGet, "/api/v1/instances", nil, "x-api-key", adminKey).status)
+	require.Equal(t, 200, h.call("", http.MethodGet, "/api/v1/instances", nil, "Authorization", "bearer "+adminKey).status)
+	require.Equal(t, 401, h.call("", http.MethodGet, "/api/v1/instances", nil, "Authorization", "Basic "+adminKey).status)
+	require.Equal(t, 401, h.call("", http.MethodGet, "/api/v1/instances?api_key="+adminKey, nil).status)
+}
