@@ -108,14 +108,17 @@ BEGIN
     IF t.media_pending > 0 AND now_ < t.last_at + p_media_within THEN
         wait := greatest(wait, t.last_at + p_media_within - now_);
     END IF;
-    -- An earlier message of the chat may be recorded but not joined yet, or not
-    -- even recorded: the order of the chat is the order of the stream.
-    IF now_ < t.last_at + interval '2 seconds' AND (
-        coalesce((SELECT floor FROM ingest_floor WHERE stream = 'CHANNEL'), 0) < t.last_seq
-        OR EXISTS (SELECT FROM messages m
-                   WHERE m.chat_id = t.chat_id AND m.created_at > now_ - interval '1 minute' AND m.direction = 'inbound'
-                     AND m.turn_id IS NULL AND m.status IN ('received', 'processing') AND m.kind = 'message' AND m.seq < t.last_seq)) THEN
-        wait := greatest(wait, interval '10 milliseconds');
+    -- The order of the chat is the order of the stream. An earlier message may
+    -- not be recorded yet; or it is, and its workflow has not come to join: after
+    -- a restart that takes until its workflow task is given to another process.
+    IF now_ < t.last_at + interval '2 seconds'
+       AND coalesce((SELECT floor FROM ingest_floor WHERE stream = 'CHANNEL'), 0) < t.last_seq
+       OR now_ < t.last_at + interval '60 seconds'
+       AND EXISTS (SELECT FROM messages m
+                   WHERE m.chat_id = t.chat_id AND m.created_at > now_ - interval '1 hour' AND m.direction = 'inbound'
+                     AND m.turn_id IS NULL AND m.status IN ('received', 'processing') AND m.kind = 'message' AND m.seq < t.last_seq) THEN
+        -- Asked again soon at first, then less and less often.
+        wait := greatest(wait, interval '10 milliseconds', least(interval '1 second', (now_ - t.last_at) / 2));
     END IF;
     IF wait > interval '0' THEN
         UPDATE turns SET due_at = now_ + wait + interval '60 seconds' WHERE id = t.id;

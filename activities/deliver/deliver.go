@@ -28,7 +28,7 @@ type Store interface {
 type Gateway interface {
 	Send(ctx context.Context, channelType string, instanceID uuid.UUID, op channels.Operation, out message.Outbound,
 		deadline time.Time) (message.Receipt, error)
-	// Outcome asks what became of a key: a zero Reply if nothing is remembered.
+	// Outcome asks what became of a key: nil if nothing is remembered.
 	Outcome(ctx context.Context, channelType string, instanceID uuid.UUID, key string) (*channels.Reply, error)
 }
 

@@ -33,10 +33,13 @@ func (a *Activities) Send(ctx context.Context, in activities.SendInput) (activit
 	defer activities.Heartbeat(ctx)()
 	defer d.renew(ctx)()
 
-	out, err := d.run(ctx)
-	if err != nil || !out.Finished {
-		d.release(ctx)
-	}
+	var out activities.SendOutput
+	defer func() {
+		if !out.Finished { // also where run panics
+			d.release(ctx)
+		}
+	}()
+	out, err = d.run(ctx)
 	return out, err
 }
 
@@ -139,10 +142,11 @@ func (d *delivery) handOver(ctx context.Context, c omni.PartClaim) (message.Rece
 // again with the same one; else it is unknown.
 func (d *delivery) resume(ctx context.Context, c omni.PartClaim) (message.Receipt, error) {
 	reply, err := d.Gateway.Outcome(ctx, d.in.Turn.Channel, d.in.Turn.InstanceID, c.MessageID.String())
-	if err == nil && reply.Receipt != nil {
+	switch {
+	case err != nil || reply == nil: // nothing is remembered, or nobody can be asked
+	case reply.Receipt != nil:
 		return *reply.Receipt, nil
-	}
-	if err == nil && reply.Error != nil && reply.Error.Certain && !reply.Error.Kind.Retryable() {
+	case reply.Error != nil && reply.Error.Certain && !reply.Error.Kind.Retryable():
 		return message.Receipt{}, reply.Error.AsSendError()
 	}
 	if d.caps.IdempotentSend || d.inst.Settings.Messaging.UnknownPolicy == "resend" {

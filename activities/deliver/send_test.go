@@ -115,10 +115,7 @@ func (s *script) Send(_ context.Context, _ string, _ uuid.UUID, op channels.Oper
 }
 
 func (s *script) Outcome(context.Context, string, uuid.UUID, string) (*channels.Reply, error) {
-	if s.remember != nil {
-		return s.remember, nil
-	}
-	return &channels.Reply{}, nil
+	return s.remember, nil
 }
 
 func (s *script) Get(context.Context, uuid.UUID) (*omni.Instance, error) { return &s.inst, nil }
