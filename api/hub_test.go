@@ -46,6 +46,8 @@ type hub struct {
 	svc    *api.Service
 	server *httptest.Server
 	checks []control.Check
+
+	written func() // says that the log has grown; nil: it is not said
 }
 
 type engine struct {
