@@ -15,7 +15,7 @@ import (
 // somebody to work on it.
 func (a *app) addAPI() error {
 	hooks, err := gateway.NewHooks(gateway.HooksDeps{
-		Instances: a.instances, Store: a.store, Bus: a.bus, HTTP: a.guard.Client(), PublicURL: a.publicURL(),
+		Instances: a.instances, Store: a.store, Bus: a.bus, HTTP: a.guard.Client(), PublicURL: a.publicURL(), CheckURL: a.guard.CheckURL,
 		Log: a.log, Metrics: a.tel.Metrics, Meter: a.tel.Meter,
 	})
 	if err != nil {

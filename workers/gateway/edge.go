@@ -38,6 +38,7 @@ type edge struct {
 	bus       *bus.Bus
 	http      *http.Client
 	publicURL string
+	checkURL  func(rawURL string) error // nil: only the form of URLs is checked
 	log       *slog.Logger
 	metrics   *metrics
 	repeats   *repeats
@@ -50,7 +51,8 @@ func newEdge(store EdgeStore, b *bus.Bus, client *http.Client, publicURL string,
 }
 
 func (e *edge) config(in *omni.Instance) channels.Config {
-	return channels.Config{TenantID: in.TenantID, InstanceID: in.ID.String(), Values: in.ChannelConfig, PublicURL: e.publicURL}
+	return channels.Config{TenantID: in.TenantID, InstanceID: in.ID.String(), Values: in.ChannelConfig, PublicURL: e.publicURL,
+		CheckURL: e.checkURL}
 }
 
 // deps is for a session while the lease stands, or (nil) for code without one.

@@ -31,9 +31,11 @@ type HooksDeps struct {
 	Bus       *bus.Bus
 	HTTP      *http.Client // guarded; given to channels
 	PublicURL string
-	Log       *slog.Logger
-	Metrics   *telemetry.Metrics // nil: none
-	Meter     metric.Meter       // of the gateway's own instruments; nil: the global one
+	// CheckURL refuses addresses that outgoing calls may not reach; nil: none.
+	CheckURL func(rawURL string) error
+	Log      *slog.Logger
+	Metrics  *telemetry.Metrics // nil: none
+	Meter    metric.Meter       // of the gateway's own instruments; nil: the global one
 
 	// Lookup finds a channel by type; nil: channels.Lookup.
 	Lookup func(channelType string) (channels.Channel, bool)
@@ -71,8 +73,9 @@ func NewHooks(deps HooksDeps) (*Hooks, error) {
 	if err != nil {
 		return nil, fmt.Errorf("making the receiver of webhooks: %w", err)
 	}
-	return &Hooks{deps: deps, metrics: m, pages: map[uuid.UUID]page{},
-		edge: newEdge(deps.Store, deps.Bus, deps.HTTP, deps.PublicURL, deps.Log, m)}, nil
+	e := newEdge(deps.Store, deps.Bus, deps.HTTP, deps.PublicURL, deps.Log, m)
+	e.checkURL = deps.CheckURL
+	return &Hooks{deps: deps, metrics: m, pages: map[uuid.UUID]page{}, edge: e}, nil
 }
 
 // Webhook hands a platform's call to its channel. omni.ErrNotFound where there

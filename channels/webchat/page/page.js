@@ -31,7 +31,10 @@
   // --- The log.
   const byId = new Map();      // message id -> bubble
   const byClient = new Map();  // id made by this page -> bubble
-  let since = "";              // the newest message that is surely in the history
+  // The newest messages that are surely in the history. Coming back, the page
+  // asks from the oldest of them on: a place in the history may still have moved
+  // when a message was shown live, and what comes twice is shown once.
+  const recent = [];
 
   const atEnd = () => log.scrollHeight - log.scrollTop - log.clientHeight < 80;
 
@@ -109,8 +112,11 @@
 
   // A message from the history or live: each id is shown once.
   const receive = (m, fromHistory) => {
-    if (m.outbound || fromHistory) since = m.id;
     if (byId.has(m.id)) return;
+    if (m.outbound || fromHistory) {
+      recent.push(m.id);
+      if (recent.length > 10) recent.shift();
+    }
     const own = !m.outbound && m.clientId && byClient.get(m.clientId);
     if (own) {
       stored(m.clientId, m.id);
@@ -202,7 +208,7 @@
     clearTimeout(reconnectTimer);
     const s = new WebSocket((location.protocol === "https:" ? "wss://" : "ws://") + location.host + base + "/ws");
     socket = s;
-    s.onopen = () => s.send(JSON.stringify({ type: "hello", visitor, since }));
+    s.onopen = () => s.send(JSON.stringify({ type: "hello", visitor, since: recent[0] || "" }));
     s.onmessage = (e) => {
       if (s !== socket) return;
       const f = JSON.parse(e.data);
