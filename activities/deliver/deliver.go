@@ -74,6 +74,10 @@ const (
 	busyWithin = 2 * time.Second
 	// retryFirst is the first pause after a hand-over that did not happen.
 	retryFirst = time.Second
+	// reconnectFirst grows with each try to reconnectMost while no session
+	// serves the instance.
+	reconnectFirst = 300 * time.Millisecond
+	reconnectMost  = 5 * time.Second
 )
 
 // delivery is one run of the step.

@@ -175,6 +175,10 @@ func (d *delivery) notSent(ctx context.Context, c omni.PartClaim, send *channels
 		if _, _, err := d.receipt(ctx, c, omni.StatusQueued, "", send.Error()); err != nil {
 			return out, false, err
 		}
+		if send.Kind == channels.ErrNotConnected && send.RetryAfter == 0 {
+			// Nobody was bothered: the session is coming up, usually within a second.
+			send.RetryAfter = min(time.Duration(c.Attempts)*reconnectFirst, reconnectMost)
+		}
 		return out, false, later(send.Error(), send.RetryAfter, c.Attempts)
 	case send.Certain || d.caps.IdempotentSend && !send.Kind.Retryable() && send.Kind != channels.ErrUnknown:
 		_, _, err := d.receipt(ctx, c, omni.StatusFailed, "", send.Error())
