@@ -187,9 +187,6 @@ func (a *app) addRoles() error {
 		if checked, ok := service.(interface{ Health(context.Context) error }); ok {
 			a.checks = append(a.checks, control.Check{Name: string(role), Func: checked.Health})
 		}
-		if role == workers.RolePipeline {
-			a.group.Add("janitor", lifecycle.Func{StartFunc: a.engine.EnsureJanitor})
-		}
 	}
 	return nil
 }

@@ -64,7 +64,7 @@ func runUp(ctx context.Context, cfg *config.Config, env Env) error {
 		return unlessInterrupted(ctx, errors.Join(err, stopStack(ctx, stack)))
 	}
 	hub.banner(env.Stdout, time.Since(began))
-	tel.Log.Debug("ready", "after", time.Since(began).Round(time.Millisecond), "stack", stack.Took)
+	tel.Log.Debug("ready", "took_ms", time.Since(began).Milliseconds())
 	<-ctx.Done()
 	tel.Log.Info("stopping")
 	limited, cancel := context.WithTimeout(context.WithoutCancel(ctx), appStop)

@@ -108,6 +108,7 @@ func (b *builder) timed(ctx context.Context, name string, part lifecycle.Service
 	b.mutex.Lock()
 	defer b.mutex.Unlock()
 	b.stack.Took[name] = time.Since(began)
+	b.log.Debug("started", "part", name, "took_ms", b.stack.Took[name].Milliseconds())
 	b.stack.checks = append(b.stack.checks, Check{Name: name, Check: checkFunc})
 	return nil
 }
@@ -196,7 +197,7 @@ func (b *builder) stop(ctx context.Context) error {
 		if err := part.Stop(limited); err != nil {
 			errs = append(errs, fmt.Errorf("stopping %s: %w", name, err))
 		}
-		b.log.Debug("stopped", "part", name, "took", time.Since(began).Round(time.Millisecond))
+		b.log.Debug("stopped", "part", name, "took_ms", time.Since(began).Milliseconds())
 	}
 	if b.ui != nil {
 		end("temporal-ui", b.ui, time.Second)

@@ -107,6 +107,6 @@ func (g *Group) stopMembers(ctx context.Context) error {
 
 func (g *Group) debug(what, name string, began time.Time) {
 	if g.Log != nil {
-		g.Log.Debug(what, "part", name, "took", time.Since(began).Round(time.Millisecond))
+		g.Log.Debug(what, "part", name, "took_ms", time.Since(began).Milliseconds())
 	}
 }

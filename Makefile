@@ -1,0 +1,110 @@
+# `make` prints what there is. The targets CI runs are the targets people run.
+.DEFAULT_GOAL := help
+
+GO          ?= go
+TOOLS       := bin/tools
+GOLANGCI    := v2.15.0
+SQLC        := v1.30.0
+VERSION     ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
+LDFLAGS     := -s -w -X github.com/omnihub/omni/internal/cli.version=$(VERSION)
+# Without flags that tests do not have: both then share one build cache, and
+# Temporal's server is compiled once. Releases are built by the Dockerfile.
+BUILD       := $(GO) build -ldflags "$(LDFLAGS)"
+# Temporal's server is big: two packages at once already fill a small machine.
+TESTFLAGS   ?= -shuffle=on -timeout=20m
+FUZZTIME    ?= 60s
+# Race-tested: everything of ours but what starts whole hubs.
+RACE_PACKAGES = $(shell $(GO) list ./... | grep -v -e /internal/e2e -e /internal/bench)
+
+.PHONY: help
+help: ## what there is
+	@grep -hE '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | sort | awk -F'\t' '{printf "  %-12s %s\n", $$1, $$2}'
+
+.PHONY: run
+run: need-go build ## build, then run the whole hub in the foreground on the embedded stack
+	@bin/omni up
+
+.PHONY: build
+build: need-go ## bin/omni, the whole hub in one file
+	$(BUILD) -o bin/omni ./cmd/omni
+
+.PHONY: build-slim
+build-slim: need-go ## bin/omni-slim, without the embedded stack, for production images
+	$(BUILD) -tags slim -o bin/omni-slim ./cmd/omni
+
+.PHONY: test
+test: need-go need-postgres need-chromium ## all tests that CI runs
+	$(GO) test $(TESTFLAGS) ./...
+
+.PHONY: test-race
+test-race: need-go need-postgres ## the tests of packages under the race detector
+	$(GO) test -race $(TESTFLAGS) $(RACE_PACKAGES)
+
+.PHONY: e2e
+e2e: need-go need-postgres need-chromium ## the tests that run whole hubs and kill them
+	$(GO) test -count=1 -timeout=30m ./internal/e2e/...
+
+.PHONY: bench
+bench: need-go ## the benchmark on the embedded stack; prints the table of docs/performance.md
+	$(GO) run ./internal/bench
+
+.PHONY: histories
+histories: need-go need-postgres ## record workflow histories that replay tests keep
+	OMNI_RECORD_HISTORIES=1 $(GO) test -count=1 -run 'TestRecordHistories' ./internal/e2e/...
+
+.PHONY: fuzz
+fuzz: need-go ## every fuzz target for FUZZTIME (60s)
+	@set -e; for package in $$($(GO) list ./...); do \
+	  for target in $$($(GO) test -list '^Fuzz' $$package | grep '^Fuzz' || true); do \
+	    echo "$$package $$target"; $(GO) test -run '^$$' -fuzz "^$$target$$" -fuzztime $(FUZZTIME) $$package; \
+	  done; done
+
+.PHONY: lint
+lint: need-go $(TOOLS)/golangci-lint-$(GOLANGCI) ## golangci-lint, pinned
+	$(TOOLS)/golangci-lint-$(GOLANGCI) run ./...
+
+.PHONY: fmt
+fmt: need-go $(TOOLS)/golangci-lint-$(GOLANGCI) ## format the code
+	$(TOOLS)/golangci-lint-$(GOLANGCI) fmt ./...
+
+.PHONY: generate
+generate: need-go $(TOOLS)/sqlc-$(SQLC) ## write what is generated: SQL, docs/config.md, .env.example
+	$(TOOLS)/sqlc-$(SQLC) generate
+	$(GO) test -count=1 -run TestGeneratedFilesAreCurrent ./internal/config -update
+
+.PHONY: verify
+verify: need-go $(TOOLS)/sqlc-$(SQLC) ## fail if something generated is not current
+	$(TOOLS)/sqlc-$(SQLC) diff
+	$(GO) test -count=1 -run TestGeneratedFilesAreCurrent ./internal/config
+	$(GO) mod verify
+
+.PHONY: clean
+clean: ## remove what was built (never data)
+	rm -rf bin
+
+# --- What a fresh machine needs -------------------------------------------
+
+.PHONY: need-go
+need-go:
+	@command -v $(GO) >/dev/null || { echo "Go is missing: install it from https://go.dev/dl (version: see go.mod)"; exit 1; }
+
+# The tests fetch Postgres binaries themselves where they may reach the network.
+.PHONY: need-postgres
+need-postgres:
+	@command -v postgres >/dev/null || ls /usr/lib/postgresql/*/bin/postgres /usr/pgsql-*/bin/postgres >/dev/null 2>&1 \
+	  || echo "Postgres is not installed (Debian, Ubuntu: apt-get install postgresql): the tests will fetch it"
+
+.PHONY: need-chromium
+need-chromium:
+	@command -v chromium >/dev/null || command -v chromium-browser >/dev/null || command -v google-chrome >/dev/null \
+	  || echo "Chromium is not installed (Debian, Ubuntu: apt-get install chromium): the test of the chat page is skipped"
+
+$(TOOLS)/golangci-lint-$(GOLANGCI):
+	@mkdir -p $(TOOLS)
+	GOBIN=$(abspath $(TOOLS)) $(GO) install github.com/golangci/golangci-lint/v2/cmd/golangci-lint@$(GOLANGCI)
+	@mv $(TOOLS)/golangci-lint $@
+
+$(TOOLS)/sqlc-$(SQLC):
+	@mkdir -p $(TOOLS)
+	GOBIN=$(abspath $(TOOLS)) $(GO) install github.com/sqlc-dev/sqlc/cmd/sqlc@$(SQLC)
+	@mv $(TOOLS)/sqlc $@
