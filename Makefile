@@ -33,7 +33,7 @@ build-slim: need-go ## bin/omni-slim, without the embedded stack, for production
 	$(BUILD) -tags slim -o bin/omni-slim ./cmd/omni
 
 .PHONY: test
-test: need-go need-postgres need-chromium ## all tests that CI runs
+test: need-go need-postgres need-chromium need-node ## all tests that CI runs
 	$(GO) test $(TESTFLAGS) ./...
 
 .PHONY: test-race
@@ -98,6 +98,13 @@ need-postgres:
 need-chromium:
 	@command -v chromium >/dev/null || command -v chromium-browser >/dev/null || command -v google-chrome >/dev/null \
 	  || echo "Chromium is not installed (Debian, Ubuntu: apt-get install chromium): the test of the chat page is skipped"
+
+# A third party's client (grammY) checks the Bot API server of the tests; npm ci
+# puts it into the user's cache once.
+.PHONY: need-node
+need-node:
+	@command -v npm >/dev/null && command -v node >/dev/null \
+	  || { echo "Node.js 20 or later with npm is missing (Debian, Ubuntu: apt-get install nodejs npm)"; exit 1; }
 
 $(TOOLS)/golangci-lint-$(GOLANGCI):
 	@mkdir -p $(TOOLS)
