@@ -29,9 +29,10 @@ func newRoot(env Env, running *bool) *cobra.Command {
 	root.SetOut(env.Stdout)
 	root.SetErr(env.Stderr)
 	root.AddCommand(
-		newUpCommand(env), newServeCommand(env), newMigrateCommand(env),
+		newUpCommand(env), newServeCommand(env), newMigrateCommand(env), newDoctorCommand(env),
 		newConfigCommand(env), newVersionCommand(),
 	)
+	root.AddCommand(resourceCommands(env)...)
 	return root
 }
 
