@@ -97,6 +97,8 @@ func reactionType(emoji string) models.ReactionType {
 		return models.ReactionType{Type: models.ReactionTypeTypeCustomEmoji,
 			ReactionTypeCustomEmoji: &models.ReactionTypeCustomEmoji{CustomEmojiID: id}}
 	}
+	// Telegram's list has its emoji without the variation selector that keyboards add.
+	emoji = strings.ReplaceAll(emoji, "\uFE0F", "")
 	return models.ReactionType{Type: models.ReactionTypeTypeEmoji, ReactionTypeEmoji: &models.ReactionTypeEmoji{Emoji: emoji}}
 }
 

@@ -197,6 +197,8 @@ func TestEditDeleteAndReact(t *testing.T) {
 	require.NoError(t, s.(channels.Reactor).React(t.Context(), react))
 	m, _ := p.Message(ana.ID, 1)
 	require.Equal(t, []string{"👍"}, m.Reactions)
+	react.Content.Reaction = &message.Reaction{Emoji: "❤\uFE0F"}
+	require.NoError(t, s.(channels.Reactor).React(t.Context(), react), "as keyboards write it")
 	react.Content.Reaction = &message.Reaction{Emoji: "custom:5368324170671202286"}
 	require.NoError(t, s.(channels.Reactor).React(t.Context(), react))
 	m, _ = p.Message(ana.ID, 1)

@@ -28,10 +28,8 @@ type client struct {
 
 	mu     sync.Mutex
 	frames []serverFrame
-	queue  []clientFrame
 	acked  map[string]bool
 	texts  map[string]string
-	again  chan struct{}
 }
 
 func dial(t *testing.T, hub *channeltest.Hub, token, since string) *client {

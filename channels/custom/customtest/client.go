@@ -30,7 +30,7 @@ func Sign(secret, id string, at time.Time, body []byte) string {
 		panic("customtest: the secret is not whsec_ and base64")
 	}
 	h := hmac.New(sha256.New, key)
-	fmt.Fprintf(h, "%s.%d.%s", id, at.Unix(), body)
+	h.Write(fmt.Appendf(nil, "%s.%d.%s", id, at.Unix(), body))
 	return "v1," + base64.StdEncoding.EncodeToString(h.Sum(nil))
 }
 

@@ -94,7 +94,7 @@ func (s *Server) setMessageReaction(r request) (any, *apiError) {
 		switch {
 		case it.Type == "custom_emoji" && it.CustomEmojiID != "":
 			m.Reactions = append(m.Reactions, it.CustomEmojiID)
-		case it.Type == "emoji" && it.Emoji != "" && strings.Contains(reactions, it.Emoji):
+		case it.Type == "emoji" && it.Emoji != "" && strings.Contains(reactions, it.Emoji): // no variation selectors in it
 			m.Reactions = append(m.Reactions, it.Emoji)
 		default:
 			return nil, badRequest("REACTION_INVALID")
