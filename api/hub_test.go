@@ -89,6 +89,7 @@ type announcer struct {
 	mu        sync.Mutex
 	changed   []uuid.UUID
 	restarted []uuid.UUID
+	cancelled []uuid.UUID
 }
 
 func (a *announcer) Announce(_ context.Context, id uuid.UUID) error {
@@ -102,6 +103,13 @@ func (a *announcer) RequestRestart(_ context.Context, id uuid.UUID) error {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	a.restarted = append(a.restarted, id)
+	return nil
+}
+
+func (a *announcer) PublishCancel(_ context.Context, turn uuid.UUID) error {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.cancelled = append(a.cancelled, turn)
 	return nil
 }
 

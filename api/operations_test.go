@@ -26,6 +26,7 @@ var bodies = map[string]string{
 	"update-instance": `{"name":"y"}`,
 	"send-message":    `{"instanceId":"` + unknownUUID + `","to":"c1","content":{"type":"text","text":"hi"}}`,
 	"create-key":      `{"name":"k","scopes":["messages:read"]}`,
+	"takeover-chat":   `{"untilSeconds":60}`,
 }
 
 func operations(t *testing.T, h *hub) []operation {
@@ -113,6 +114,9 @@ func TestEveryBodyThatIsNoJSONIs400(t *testing.T) {
 		}
 		n++
 		for _, bad := range []string{`{"name":`, `not json`, ``} {
+			if bad == "" && op.id == "takeover-chat" {
+				continue // may come without a body
+			}
 			a := h.admin(op.method, op.address(id.String()), bad)
 			require.Equal(t, http.StatusBadRequest, a.status, "%s %s with %q: %s", op.method, op.path, bad, a.body)
 			require.Equal(t, "malformed_body", a.code(t))

@@ -3,6 +3,7 @@ package v1
 import (
 	"context"
 	"net/http"
+	"time"
 
 	"github.com/google/uuid"
 
@@ -27,13 +28,23 @@ func (in *listChats) filter() omni.ChatFilter {
 	return f
 }
 
+// Takeover is how long a person keeps a chat.
+type Takeover struct {
+	UntilSeconds int `json:"untilSeconds,omitempty" minimum:"1" maximum:"31536000" doc:"absent: until resumed"`
+}
+
+type takeoverChat struct {
+	ByID
+	Body *Takeover
+}
+
 type chatMessages struct {
 	ByID
 	Paging
 }
 
 func (r *routes) chats() {
-	const tag, read = "chats", "chats:read"
+	const tag, read, write = "chats", "chats:read", "chats:write"
 	add(r, endpoint{id: "list-chats", method: http.MethodGet, path: "/chats", tag: tag, scope: read,
 		summary: "List chats, newest first"},
 		func(ctx context.Context, who *omni.APIKey, in *listChats) (*many[omni.Chat], error) {
@@ -48,5 +59,19 @@ func (r *routes) chats() {
 		scope: "messages:read", summary: "List a chat's messages, newest first"},
 		func(ctx context.Context, who *omni.APIKey, in *chatMessages) (*many[omni.Message], error) {
 			return manyOf(r.Chats.Messages(ctx, who, in.ID.UUID, in.control()))
+		})
+	add(r, endpoint{id: "takeover-chat", method: http.MethodPost, path: "/chats/{id}/takeover", tag: tag, scope: write,
+		summary: "Take a chat over: the agent is silent, the answer being made is cancelled"},
+		func(ctx context.Context, who *omni.APIKey, in *takeoverChat) (*one[omni.Chat], error) {
+			var atMost time.Duration
+			if in.Body != nil {
+				atMost = time.Duration(in.Body.UntilSeconds) * time.Second
+			}
+			return oneOf(r.Chats.Takeover(ctx, who, in.ID.UUID, atMost))
+		})
+	add(r, endpoint{id: "resume-chat", method: http.MethodPost, path: "/chats/{id}/resume", tag: tag, scope: write,
+		summary: "Let the agent answer again"},
+		func(ctx context.Context, who *omni.APIKey, in *ByID) (*one[omni.Chat], error) {
+			return oneOf(r.Chats.Resume(ctx, who, in.ID.UUID))
 		})
 }

@@ -21,6 +21,22 @@ func chatsCommand(env Env) *cobra.Command {
 				return c.list(chatsPath+"/"+url.PathEscape(args[0])+"/messages", nil, messageColumns)
 			},
 		}.command(env),
+		verb{
+			use: "takeover <id>", short: "Take a chat over: the agent is silent", args: cobra.ExactArgs(1),
+			flags: func(cmd *cobra.Command) { cmd.Flags().Int("seconds", 0, "for how long (default: until resumed)") },
+			run: func(c *call, args []string) error {
+				body := map[string]any{}
+				if n, _ := c.cmd.Flags().GetInt("seconds"); n != 0 {
+					body["untilSeconds"] = n
+				}
+				env, err := c.request(c, http.MethodPost, chatsPath+"/"+url.PathEscape(args[0])+"/takeover", nil, body)
+				if err != nil {
+					return err
+				}
+				return c.object(env)
+			},
+		}.command(env),
+		act(env, "resume", "Let the agent answer again", http.MethodPost, chatsPath+"/{id}/resume", ""),
 	)
 }
 

@@ -2,6 +2,7 @@ package control
 
 import (
 	"context"
+	"log/slog"
 	"time"
 
 	"github.com/google/uuid"
@@ -13,12 +14,17 @@ import (
 type ChatStore interface {
 	Chat(ctx context.Context, tenant string, id uuid.UUID) (*omni.Chat, error)
 	ListChats(ctx context.Context, tenant string, f omni.ChatFilter, p omni.Page) ([]omni.Chat, error)
+	// TakeoverChat pauses the chat and returns the turns that it cancelled.
+	TakeoverChat(ctx context.Context, id uuid.UUID, until *time.Time, reason string) ([]uuid.UUID, error)
+	ResumeChat(ctx context.Context, id uuid.UUID) error
 }
 
 // Chats are the use cases around chats. Safe for concurrent use.
 type Chats struct {
 	store    ChatStore
 	messages *Messages
+	announce Announcer
+	log      *slog.Logger
 }
 
 // Get reads one chat.
@@ -53,4 +59,52 @@ func (c *Chats) Messages(ctx context.Context, who *omni.APIKey, id uuid.UUID, p 
 		return nil, err
 	}
 	return c.messages.List(ctx, who, omni.MessageFilter{ChatID: id}, p)
+}
+
+// maxTakeover bounds a takeover that ends by itself.
+const maxTakeover = 365 * 24 * time.Hour
+
+// Takeover silences the agent in a chat for that long (0: until resumed) and
+// cancels the answer that is being made.
+func (c *Chats) Takeover(ctx context.Context, who *omni.APIKey, id uuid.UUID, atMost time.Duration) (*omni.Chat, error) {
+	if _, err := c.Get(ctx, who, id); err != nil {
+		return nil, err
+	}
+	if atMost < 0 || atMost > maxTakeover {
+		return nil, invalid("untilSeconds", "must be between 1 and 31536000, or absent")
+	}
+	var until *time.Time
+	if atMost > 0 {
+		at := time.Now().UTC().Add(atMost)
+		until = &at
+	}
+	turns, err := c.store.TakeoverChat(ctx, id, until, "by call")
+	if err != nil {
+		return nil, orNotFound(err, "chat")
+	}
+	for _, turn := range turns {
+		// The row has decided; this only hurries whoever makes the call.
+		if err := c.cancel(ctx, turn); err != nil {
+			c.log.WarnContext(ctx, "hurrying a cancelled turn", "turn_id", turn, "error", err)
+		}
+	}
+	return c.Get(ctx, who, id)
+}
+
+// Resume lets the agent answer again.
+func (c *Chats) Resume(ctx context.Context, who *omni.APIKey, id uuid.UUID) (*omni.Chat, error) {
+	if _, err := c.Get(ctx, who, id); err != nil {
+		return nil, err
+	}
+	if err := c.store.ResumeChat(ctx, id); err != nil {
+		return nil, orNotFound(err, "chat")
+	}
+	return c.Get(ctx, who, id)
+}
+
+func (c *Chats) cancel(ctx context.Context, turn uuid.UUID) error {
+	if c.announce == nil {
+		return nil
+	}
+	return c.announce.PublishCancel(ctx, turn)
 }

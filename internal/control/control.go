@@ -50,7 +50,7 @@ func New(d Deps) *Control {
 		Instances: &Instances{store: d.Store, announce: d.Announcer, log: d.Log, publicURL: d.PublicURL,
 			checkURL: d.CheckURL, providers: d.Providers},
 		Messages:    messages,
-		Chats:       &Chats{store: d.Store, messages: messages},
+		Chats:       &Chats{store: d.Store, messages: messages, announce: d.Announcer, log: d.Log},
 		Persons:     &Persons{store: d.Store},
 		Events:      &Events{store: d.Store},
 		Keys:        &Keys{store: d.Store, auth: auth},

@@ -22,12 +22,14 @@ type InstanceStore interface {
 	DeleteInstance(ctx context.Context, tenant string, id uuid.UUID) error
 }
 
-// Announcer tells every process that an instance changed. Best effort: caches
-// time out too.
+// Announcer tells the other processes what they should look at now. Best
+// effort: each of them finds out by itself, later.
 type Announcer interface {
 	Announce(ctx context.Context, instanceID uuid.UUID) error
 	// RequestRestart asks whichever gateway holds the instance for a new session.
 	RequestRestart(ctx context.Context, instanceID uuid.UUID) error
+	// PublishCancel hurries the process that makes a turn's call.
+	PublishCancel(ctx context.Context, turnID uuid.UUID) error
 }
 
 // Instances are the use cases around instances. Safe for concurrent use.
