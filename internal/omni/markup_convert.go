@@ -35,7 +35,7 @@ func convertedFlow(source string, d *dialect, limit int) []run {
 		if i > 0 {
 			f.gap("\n\n", rankSection, nil)
 		}
-		if s := source[s.start:s.end]; !hasMarkup(s) || !convert(f, s, d, limit) {
+		if s := source[s.start:s.end]; !hasMarkup(s) || isHostile(s) || !convert(f, s, d, limit) {
 			plainLines(f, s)
 		}
 	}
@@ -66,6 +66,31 @@ func hasMarkup(source string) bool {
 		}
 	}
 	return false
+}
+
+// Over quotes within quotes and over brackets that never become links the
+// parser takes quadratic time: with more than this, a section stays as it is.
+const (
+	maxQuotes   = 16
+	maxBrackets = 1000
+)
+
+func isHostile(source string) bool {
+	brackets := 0
+	var open fence
+	for line := range strings.Lines(source) {
+		line = strings.TrimRight(line, "\r\n")
+		switch {
+		case open.open():
+			open = open.after(line)
+		case strings.Count(line[:len(line)-len(strings.TrimLeft(line, "> \t"))], ">") > maxQuotes:
+			return true
+		default:
+			open = openFence(line)
+			brackets += strings.Count(line, "[")
+		}
+	}
+	return brackets > maxBrackets
 }
 
 // convert adds the runs of one section, or nothing where the parser fails: a

@@ -7,6 +7,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 
@@ -126,5 +127,46 @@ func BenchmarkSplit(b *testing.B) {
 				}
 			})
 		}
+	}
+}
+
+// Texts that make naive parsers quadratic. An agent may be talked into any of
+// them, and a reply is split while a workflow task waits.
+func TestSplitHostileTexts(t *testing.T) {
+	t.Parallel()
+	const size = 1 << 16
+	var steps strings.Builder
+	for i := range 300 {
+		steps.WriteString(strings.Repeat("  ", i) + "- a\n")
+	}
+	for name, text := range map[string]string{
+		"quotes":   strings.Repeat("> ", size/2),
+		"brackets": strings.Repeat("[", size),
+		"images":   strings.Repeat("![", size/2),
+		"links":    strings.Repeat("[a](b", size/5),
+		"emphasis": strings.Repeat("**a* ", size/5),
+		"code":     strings.Repeat("`a", size/2),
+		"tags":     strings.Repeat("<a ", size/3),
+		"lists":    strings.Repeat("- ", size/2),
+		"steps":    steps.String(),
+		"blank":    strings.Repeat("\n", size) + "x",
+		"spaces":   strings.Repeat(" ", size) + "x",
+		"word":     strings.Repeat("x", size),
+		"family":   strings.Repeat("👨‍👩‍👧‍👦", size/25),
+		"zalgo":    "a" + strings.Repeat("\u0301", size/2),
+		"fences":   strings.Repeat("```a\n", size/5),
+		"headings": strings.Repeat("# a\n", size/4),
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			for _, markup := range []channels.Markup{channels.MarkupVerbatim, channels.MarkupTelegramHTML} {
+				opt := SplitOptions{MaxLength: 4096, Unit: channels.UnitUTF16, Markup: markup}
+				began := time.Now()
+				parts := Split(text, opt)
+				require.Less(t, time.Since(began), 3*time.Second)
+				require.NotEmpty(t, parts)
+				checkParts(t, parts, opt)
+			}
+		})
 	}
 }
