@@ -100,7 +100,8 @@ func New(deps Deps) (*Gateway, error) {
 	}
 	return &Gateway{
 		deps: deps, metrics: m, hosts: map[uuid.UUID]*host{}, poke: make(chan struct{}, 1), done: make(chan struct{}),
-		edge: newEdge(deps.Store, deps.Bus, deps.HTTP, deps.PublicURL, deps.Log, m),
+		synced: errors.New("the instances have not been read yet"),
+		edge:   newEdge(deps.Store, deps.Bus, deps.HTTP, deps.PublicURL, deps.Log, m),
 	}, nil
 }
 

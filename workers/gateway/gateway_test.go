@@ -4,14 +4,19 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"log/slog"
+	"net"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/google/uuid"
+	"github.com/nats-io/nats-server/v2/server"
+	"github.com/nats-io/nats.go"
 	"github.com/stretchr/testify/require"
 
 	"github.com/omnihub/omni/channels"
+	"github.com/omnihub/omni/internal/bus"
 	"github.com/omnihub/omni/internal/omni"
 	"github.com/omnihub/omni/workers/gateway"
 )
@@ -211,6 +216,45 @@ func TestServingEndsInTimeWhenRenewalIsImpossible(t *testing.T) {
 	began := time.Now()
 	receive(t, w.fake.stopped)
 	require.Less(t, time.Since(began), 3*time.Second)
+}
+
+func TestServingGoesOnAfterARestartOfNATS(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	dir := t.TempDir()
+	srv := startNATS(t, dir, server.RANDOM_PORT)
+	conn, err := nats.Connect(srv.ClientURL(), nats.MaxReconnects(-1), nats.ReconnectWait(50*time.Millisecond))
+	require.NoError(t, err)
+	t.Cleanup(conn.Close)
+	w.bus, err = bus.Open(t.Context(), conn, slog.New(slog.DiscardHandler))
+	require.NoError(t, err)
+	w.gateway("a", func(d *gateway.Deps) { d.Timing.Renew, d.Timing.StopAfter = 100*time.Millisecond, time.Second })
+	in := w.instance(`{}`)
+	receive(t, w.fake.started)
+	address, err := net.ResolveTCPAddr("tcp", conn.ConnectedAddr())
+	require.NoError(t, err)
+	srv.Shutdown()
+	srv.WaitForShutdown()
+	receive(t, w.fake.stopped)
+	startNATS(t, dir, address.Port)
+	receive(t, w.fake.started)
+	w.awaitServed(in.ID)
+	_, failure := w.send(in.ID, "c1", "k", time.Time{})
+	require.Nil(t, failure)
+	w.awaitStatus(in.ID, channels.StatusActive)
+}
+
+func startNATS(t *testing.T, dir string, port int) *server.Server {
+	t.Helper()
+	srv, err := server.NewServer(&server.Options{Host: "127.0.0.1", Port: port, JetStream: true, StoreDir: dir, NoLog: true, NoSigs: true})
+	require.NoError(t, err)
+	srv.Start()
+	require.True(t, srv.ReadyForConnections(20*time.Second))
+	t.Cleanup(func() {
+		srv.Shutdown()
+		srv.WaitForShutdown()
+	})
+	return srv
 }
 
 func TestForeignChannelsAreLeftToTheirOwnPrograms(t *testing.T) {

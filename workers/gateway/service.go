@@ -7,11 +7,11 @@ import (
 	"fmt"
 	"runtime/debug"
 	"strconv"
+	"strings"
 	"sync"
 	"time"
 
 	"github.com/nats-io/nats.go"
-	"github.com/nats-io/nats.go/micro"
 	"go.opentelemetry.io/otel/propagation"
 
 	"github.com/omnihub/omni/channels"
@@ -26,12 +26,13 @@ const (
 	notServed       = "this gateway no longer serves the instance"
 )
 
-// service is a running session as a NATS micro-service.
+// service is a running session on NATS: one subscription for all operations
+// of the instance, in the queue group that any server of it joins.
 type service struct {
 	gateway *Gateway
 	session *session
 	channel channels.Session
-	micro   micro.Service
+	sub     *nats.Subscription
 	queues  *chatQueues
 	waiters sync.WaitGroup // requests that wait for another one's outcome
 
@@ -44,7 +45,7 @@ type service struct {
 
 // request is one operation asked for.
 type request struct {
-	micro.Request
+	msg      *nats.Msg
 	ctx      context.Context
 	op       channels.Operation
 	key      string
@@ -52,25 +53,22 @@ type request struct {
 	out      message.Outbound
 }
 
+// queueGroup is the one of NATS micro-services, which foreign programs may use.
+const queueGroup = "q"
+
 func serve(g *Gateway, s *session, sess channels.Session) (*service, error) {
 	svc := &service{gateway: g, session: s, channel: sess, queues: newChatQueues()}
 	svc.life, svc.end = context.WithCancel(context.Background())
-	id := s.instance.ID.String()
+	conn := g.deps.Bus.Conn()
 	var err error
-	svc.micro, err = micro.AddService(g.deps.Bus.Conn(), micro.Config{
-		Name: "channel-" + s.instance.Channel, Version: "1.0.0", Description: "one connected account of " + s.instance.Channel,
-		Metadata: map[string]string{"instance": id, "lease": strconv.FormatUint(s.lease.token, 10)},
-	})
-	if err != nil {
-		return nil, fmt.Errorf("serving the instance on NATS: %w", err)
+	svc.sub, err = conn.QueueSubscribe(channels.Subject(s.instance.Channel, s.instance.ID.String(), "*"), queueGroup, svc.handle)
+	if err == nil {
+		// Active means that requests arrive: the server has to know it first.
+		err = conn.FlushTimeout(g.deps.Timing.StopGrace)
 	}
-	for _, op := range []channels.Operation{channels.OpSend, channels.OpEdit, channels.OpDelete, channels.OpReact,
-		channels.OpTyping, channels.OpRead, channels.OpOutcome} {
-		handler := micro.HandlerFunc(func(r micro.Request) { svc.handle(op, r) })
-		if err := svc.micro.AddEndpoint(string(op), handler, micro.WithEndpointSubject(channels.Subject(s.instance.Channel, id, op))); err != nil {
-			_ = svc.micro.Stop()
-			return nil, fmt.Errorf("serving %s of the instance on NATS: %w", op, err)
-		}
+	if err != nil {
+		svc.stop(0)
+		return nil, fmt.Errorf("serving the instance on NATS: %w", err)
 	}
 	return svc, nil
 }
@@ -80,9 +78,7 @@ func (s *service) stop(grace time.Duration) {
 	s.taking.Lock()
 	s.stopping = true
 	s.taking.Unlock()
-	if err := s.micro.Stop(); err != nil {
-		s.session.host.log.Warn("micro-service did not stop cleanly", "error", err)
-	}
+	s.unsubscribe()
 	patience := time.AfterFunc(grace, s.end)
 	s.queues.wait()
 	s.waiters.Wait()
@@ -90,18 +86,38 @@ func (s *service) stop(grace time.Duration) {
 	s.end()
 }
 
+// unsubscribe takes what has arrived already (to be refused: nobody has to wait
+// for a timeout), where that is safe: a subscription that drains while the
+// connection is down comes back with it as one that nobody listens to.
+func (s *service) unsubscribe() {
+	if s.sub == nil {
+		return
+	}
+	err := nats.ErrDisconnected
+	if s.gateway.deps.Bus.Conn().IsConnected() {
+		err = s.sub.Drain()
+	}
+	if err != nil {
+		err = s.sub.Unsubscribe()
+	}
+	if err != nil && !errors.Is(err, nats.ErrConnectionClosed) && !errors.Is(err, nats.ErrBadSubscription) {
+		s.session.host.log.Warn("instance still subscribed", "error", err)
+	}
+}
+
 // handle runs in the subscription's goroutine and must not block.
-func (s *service) handle(op channels.Operation, raw micro.Request) {
+func (s *service) handle(msg *nats.Msg) {
 	s.taking.RLock()
 	defer s.taking.RUnlock()
-	r := &request{Request: raw, op: op, key: raw.Headers().Get(channels.HeaderKey)}
+	op := channels.Operation(msg.Subject[strings.LastIndexByte(msg.Subject, '.')+1:])
+	r := &request{msg: msg, op: op, key: msg.Header.Get(channels.HeaderKey)}
 	if s.stopping {
 		s.answer(r, refused(channels.ErrNotConnected, notServed))
 		return
 	}
-	r.ctx = propagation.TraceContext{}.Extract(s.life, propagation.HeaderCarrier(raw.Headers()))
+	r.ctx = propagation.TraceContext{}.Extract(s.life, propagation.HeaderCarrier(msg.Header))
 	r.deadline = time.Now().Add(defaultDeadline)
-	if h := raw.Headers().Get(channels.HeaderDeadline); h != "" {
+	if h := msg.Header.Get(channels.HeaderDeadline); h != "" {
 		deadline, err := time.Parse(time.RFC3339Nano, h)
 		if err != nil {
 			s.answer(r, refused(channels.ErrRejected, "header "+channels.HeaderDeadline+" is not RFC 3339"))
@@ -113,7 +129,7 @@ func (s *service) handle(op channels.Operation, raw micro.Request) {
 		s.waiters.Go(func() { s.answer(r, s.outcome(r)) })
 		return
 	}
-	if err := json.Unmarshal(raw.Data(), &r.out); err != nil {
+	if err := json.Unmarshal(msg.Data, &r.out); err != nil {
 		s.answer(r, refused(channels.ErrRejected, "the body is not an outbound message: "+err.Error()))
 		return
 	}
@@ -233,8 +249,16 @@ func (s *service) perform(ctx context.Context, r *request) (receipt message.Rece
 }
 
 func (s *service) answer(r *request, reply channels.Reply) {
-	lease := micro.Headers{headerLease: []string{strconv.FormatUint(s.session.lease.token, 10)}}
-	err := r.RespondJSON(reply, micro.WithHeaders(lease))
+	if r.msg.Reply == "" {
+		return // nobody wants to know
+	}
+	body, err := json.Marshal(reply)
+	if err == nil {
+		answer := nats.NewMsg(r.msg.Reply)
+		answer.Data = body
+		answer.Header.Set(headerLease, strconv.FormatUint(s.session.lease.token, 10))
+		err = r.msg.RespondMsg(answer)
+	}
 	if err != nil && !errors.Is(err, nats.ErrConnectionClosed) {
 		s.session.host.log.Warn("answer not sent", "op", r.op, "key", r.key, "error", err)
 	}

@@ -10,7 +10,6 @@ import (
 	"time"
 
 	"github.com/nats-io/nats.go"
-	"github.com/nats-io/nats.go/micro"
 	"github.com/stretchr/testify/require"
 
 	"github.com/omnihub/omni/channels"
@@ -201,16 +200,6 @@ func TestOperationsOfTheChannelAndOthers(t *testing.T) {
 	require.ErrorAs(t, err, &failure)
 	require.Equal(t, channels.ErrUnsupported, failure.Kind)
 	require.True(t, failure.Certain)
-}
-
-func TestTheInstanceIsFoundAmongMicroServices(t *testing.T) {
-	t.Parallel()
-	w, _ := served(t, nil)
-	subject, err := micro.ControlSubject(micro.InfoVerb, "channel-fake", "")
-	require.NoError(t, err)
-	answer, err := w.bus.Conn().Request(subject, nil, 5*time.Second)
-	require.NoError(t, err)
-	require.Contains(t, string(answer.Data), "svc.channel.fake.")
 }
 
 func TestWhatIsUnderWayIsFinishedWhenASessionStops(t *testing.T) {

@@ -11,20 +11,22 @@ import (
 // feeder makes a channel of a consumer's messages, so that whatever is there
 // can be taken at once.
 type feeder struct {
-	it   jetstream.MessagesContext
-	msgs chan jetstream.Msg
-	end  chan struct{}
-	once sync.Once
-	wg   sync.WaitGroup
-	err  error // why msgs was closed
+	it        jetstream.MessagesContext
+	connected func() bool
+	unread    func(jetstream.Msg) // what becomes of messages that nobody took
+	msgs      chan jetstream.Msg
+	end       chan struct{}
+	once      sync.Once
+	wg        sync.WaitGroup
+	err       error // why msgs was closed
 }
 
-func feed(ctx context.Context, it jetstream.MessagesContext) *feeder {
-	f := &feeder{it: it, msgs: make(chan jetstream.Msg, maxBatch), end: make(chan struct{})}
+func feed(it jetstream.MessagesContext, connected func() bool, unread func(jetstream.Msg)) *feeder {
+	f := &feeder{it: it, connected: connected, unread: unread, msgs: make(chan jetstream.Msg, maxBatch), end: make(chan struct{})}
 	f.wg.Go(func() {
 		defer close(f.msgs)
 		for {
-			msg, err := it.Next(jetstream.NextContext(ctx))
+			msg, err := it.Next()
 			if errors.Is(err, jetstream.ErrNoHeartbeat) {
 				continue // the server was away; the pull is renewed when it is back
 			}
@@ -35,7 +37,7 @@ func feed(ctx context.Context, it jetstream.MessagesContext) *feeder {
 			select {
 			case f.msgs <- msg:
 			case <-f.end:
-				return
+				f.unread(msg)
 			}
 		}
 	})
@@ -71,6 +73,15 @@ func (f *feeder) batch(ctx context.Context, limit int) ([]jetstream.Msg, error) 
 // stop ends the reading and waits for it.
 func (f *feeder) stop() {
 	f.once.Do(func() { close(f.end) })
-	f.it.Stop()
+	if f.connected() {
+		f.it.Drain()
+	} else {
+		// A subscription that drains while the connection is down comes back
+		// with it as one that takes messages and gives them to nobody.
+		f.it.Stop()
+	}
 	f.wg.Wait()
+	for msg := range f.msgs {
+		f.unread(msg)
+	}
 }

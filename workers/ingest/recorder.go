@@ -161,7 +161,8 @@ func (t *term) follow(ctx context.Context, consumer jetstream.Consumer) error {
 	if err != nil {
 		return fmt.Errorf("reading from consumer %s: %w", bus.ConsumerRecorder, err)
 	}
-	in := feed(ctx, it)
+	// What is left unread is what the next term begins with.
+	in := feed(it, t.deps.Bus.Conn().IsConnected, func(jetstream.Msg) {})
 	defer in.stop()
 	for {
 		batch, err := in.batch(ctx, maxBatch)

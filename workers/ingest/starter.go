@@ -136,7 +136,7 @@ func (s *Starter) follow(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("reading from consumer %s: %w", bus.ConsumerStarter, err)
 	}
-	in := feed(ctx, it)
+	in := feed(it, s.deps.Bus.Conn().IsConnected, func(msg jetstream.Msg) { _ = msg.Nak() }) // for another starter, at once
 	defer in.stop()
 	var workers sync.WaitGroup
 	queues := make([]chan *item, s.deps.Concurrency)

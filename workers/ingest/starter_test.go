@@ -145,3 +145,32 @@ func TestWhatAKilledStarterHeldIsStartedSoon(t *testing.T) {
 	require.Len(t, engine.inputs(), 5, fmt.Sprint(time.Since(began)))
 	require.Less(t, time.Since(began), 12*time.Second)
 }
+
+func TestAStoppedStarterGivesBackWhatItDidNotBegin(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	entered, free := make(chan struct{}, 100), make(chan struct{})
+	slow := &fakeEngine{}
+	slow.failing(func(workflows.MessageInput) error {
+		entered <- struct{}{}
+		<-free
+		return nil
+	})
+	first := w.starter(slow, fakeInstances{})
+	last := w.publishMany(300)
+	<-entered
+	stopped := make(chan struct{})
+	go func() { w.stop(first); close(stopped) }()
+	engine := &fakeEngine{}
+	w.starter(engine, fakeInstances{})
+	close(free)
+	<-stopped
+	began := time.Now()
+	w.awaitAcked(bus.ConsumerStarter, last)
+	require.Less(t, time.Since(began), 5*time.Second, "well before an unacknowledged message comes again")
+	seen := map[string]bool{}
+	for _, in := range append(engine.inputs(), slow.inputs()...) {
+		seen[in.ExternalID] = true
+	}
+	require.Len(t, seen, 300)
+}
