@@ -1,6 +1,7 @@
 package telegramtest
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -87,6 +88,13 @@ var methods = map[string]handler{
 }
 
 func (s *Server) serveMethod(w http.ResponseWriter, r *http.Request, method string) {
+	// The whole body first: a caller that leaves in the middle has done nothing
+	// wrong, and later leaving is noticed only behind the body's end.
+	body, err := io.ReadAll(r.Body)
+	if err != nil {
+		return
+	}
+	r.Body = io.NopCloser(bytes.NewReader(body))
 	req, err := parseRequest(r)
 	if err != nil {
 		s.violate("%s: %v", method, err)
@@ -102,6 +110,7 @@ func (s *Server) serveMethod(w http.ResponseWriter, r *http.Request, method stri
 		select {
 		case <-time.After(f.Delay):
 		case <-r.Context().Done():
+		case <-s.quit:
 		}
 	}
 	faulty := f.Status != 0 || f.Drop

@@ -22,6 +22,7 @@ type Server struct {
 	url   string
 	http  *http.Server
 	done  chan struct{}
+	quit  chan struct{} // closed by Close
 
 	mu         sync.Mutex
 	changed    chan struct{} // closed and replaced whenever something happened
@@ -56,7 +57,7 @@ func NewAt(addr, token string) (*Server, error) {
 		_ = l.Close()
 		return nil, fmt.Errorf("%q is not a bot token", token)
 	}
-	s := &Server{token: token, botID: botID, url: "http://" + l.Addr().String(), done: make(chan struct{}),
+	s := &Server{token: token, botID: botID, url: "http://" + l.Addr().String(), done: make(chan struct{}), quit: make(chan struct{}),
 		changed: make(chan struct{}), chats: map[int64]*chat{}, history: map[int64]update{}, nextUpdate: 1000,
 		faults: map[string][]Fault{}, files: map[string]*file{}}
 	s.http = &http.Server{Handler: s, ReadHeaderTimeout: 10 * time.Second}
@@ -82,6 +83,9 @@ func (s *Server) Username() string { return "omni_test_bot" }
 // Close stops the Server and waits for it.
 func (s *Server) Close() {
 	s.mu.Lock()
+	if !s.closed {
+		close(s.quit)
+	}
 	s.closed = true
 	hook := s.hook
 	s.hook = nil
