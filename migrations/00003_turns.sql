@@ -116,7 +116,8 @@ BEGIN
        OR now_ < t.last_at + interval '60 seconds'
        AND EXISTS (SELECT FROM messages m
                    WHERE m.chat_id = t.chat_id AND m.created_at > now_ - interval '1 hour' AND m.direction = 'inbound'
-                     AND m.turn_id IS NULL AND m.status IN ('received', 'processing') AND m.kind = 'message' AND m.seq < t.last_seq) THEN
+                     AND m.turn_id IS NULL AND m.status IN ('received', 'processing') AND m.kind = 'message' AND m.seq < t.last_seq
+                     AND NOT coalesce((m.facts ->> 'backfill')::boolean, false)) THEN
         -- Asked again soon at first, then less and less often.
         wait := greatest(wait, interval '10 milliseconds', least(interval '1 second', (now_ - t.last_at) / 2));
     END IF;

@@ -2,6 +2,7 @@ package access
 
 import (
 	"context"
+	"errors"
 	"fmt"
 
 	"github.com/google/uuid"
@@ -29,11 +30,15 @@ type Activities struct {
 // Check decides about a message, once: a decision that is stored stands.
 func (a *Activities) Check(ctx context.Context, in activities.CheckInput) (activities.CheckOutput, error) {
 	attempt := activities.NewAttempt(ctx)
+	decision := omni.AccessDecision{Mode: "disabled", Decision: string(activities.Silent), Reason: "the instance was deleted"}
 	inst, err := a.Instances.Get(ctx, in.Message.InstanceID)
-	if err != nil {
+	switch {
+	case err == nil:
+		decision = decide(inst.Settings.Access.Mode)
+	case !errors.Is(err, omni.ErrNotFound):
 		return activities.CheckOutput{}, fmt.Errorf("reading instance %s: %w", in.Message.InstanceID, err)
 	}
-	d, err := a.Store.CheckMessage(ctx, in.Message.MessageID, decide(inst.Settings.Access.Mode), attempt)
+	d, err := a.Store.CheckMessage(ctx, in.Message.MessageID, decision, attempt)
 	if err != nil {
 		return activities.CheckOutput{}, err
 	}

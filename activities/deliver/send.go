@@ -18,6 +18,9 @@ import (
 // Send is deliver.Send.
 func (a *Activities) Send(ctx context.Context, in activities.SendInput) (activities.SendOutput, error) {
 	d, err := a.begin(ctx, in)
+	if errors.Is(err, omni.ErrNotFound) {
+		return a.orphaned(ctx, in)
+	}
 	if err != nil {
 		return activities.SendOutput{}, err
 	}
@@ -40,6 +43,18 @@ func (a *Activities) Send(ctx context.Context, in activities.SendInput) (activit
 		}
 	}()
 	out, err = d.run(ctx)
+	return out, err
+}
+
+// orphaned ends a delivery whose instance was deleted. A turn fails in
+// turn.Finish; a message sent by API has only its row.
+func (a *Activities) orphaned(ctx context.Context, in activities.SendInput) (activities.SendOutput, error) {
+	out := activities.SendOutput{Outcome: activities.OutcomeFailed, Error: "the instance was deleted"}
+	if !in.Outbound.Valid {
+		return out, nil
+	}
+	_, _, err := a.Store.ReceiptPart(ctx, omni.ReceiptParams{ChatID: in.Turn.ChatID, MessageID: in.Outbound.UUID,
+		Status: string(omni.StatusFailed), Error: out.Error, Attempt: activities.NewAttempt(ctx)})
 	return out, err
 }
 

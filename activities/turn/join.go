@@ -14,9 +14,9 @@ import (
 // Join is turn.Join.
 func (a *Activities) Join(ctx context.Context, in activities.JoinInput) (activities.TurnView, error) {
 	attempt := activities.NewAttempt(ctx)
-	inst, err := a.Instances.Get(ctx, in.Message.InstanceID)
+	inst, err := a.instance(ctx, in.Message.InstanceID)
 	if err != nil {
-		return activities.TurnView{}, fmt.Errorf("reading instance %s: %w", in.Message.InstanceID, err)
+		return activities.TurnView{}, err
 	}
 	m, err := a.Store.InboundMessage(ctx, in.Message.MessageID)
 	if err != nil {
@@ -67,9 +67,9 @@ func sessionKey(session string, chat, person uuid.UUID) string {
 // Close is turn.Close.
 func (a *Activities) Close(ctx context.Context, in activities.CloseInput) (activities.TurnView, error) {
 	attempt := activities.NewAttempt(ctx)
-	inst, err := a.Instances.Get(ctx, in.Turn.InstanceID)
+	inst, err := a.instance(ctx, in.Turn.InstanceID)
 	if err != nil {
-		return activities.TurnView{}, fmt.Errorf("reading instance %s: %w", in.Turn.InstanceID, err)
+		return activities.TurnView{}, err
 	}
 	again := func() (omni.TurnView, error) {
 		return a.Store.CloseTurn(ctx, in.Turn.ChatID, in.Turn.TurnID, in.Turn.WorkflowID, in.Turn.Epoch, closingParams(inst), attempt)

@@ -2,6 +2,8 @@ package turn
 
 import (
 	"context"
+	"errors"
+	"fmt"
 	"time"
 
 	"github.com/google/uuid"
@@ -73,6 +75,20 @@ func (a *Activities) view(ctx context.Context, v omni.TurnView, inst *omni.Insta
 		out.AgentRetryFor = time.Duration(agent.RetryForSeconds) * time.Second
 	}
 	return out
+}
+
+// instance reads an instance. One that was deleted while its messages were
+// under way has no agent: what has not joined is not answered, and what has
+// fails in the step that asks the agent.
+func (a *Activities) instance(ctx context.Context, id uuid.UUID) (*omni.Instance, error) {
+	inst, err := a.Instances.Get(ctx, id)
+	if errors.Is(err, omni.ErrNotFound) {
+		return &omni.Instance{ID: id, Settings: omni.DefaultSettings()}, nil
+	}
+	if err != nil {
+		return nil, fmt.Errorf("reading instance %s: %w", id, err)
+	}
+	return inst, nil
 }
 
 // agentOf returns the instance's agent, or the defaults where it was taken
