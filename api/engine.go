@@ -28,7 +28,7 @@ func newEngine(d Deps, live *ws.Hub) (http.Handler, error) {
 		return nil, err
 	}
 	limits := auth.NewLimits(d.Rate, d.Burst)
-	e.Use(requestID, traced(d.Tracer), measure, logged(d.Log), recovered(d.Log), secured,
+	e.Use(requestID, traced(d.Tracer), measure, logged(d.Log), recovered(d.Log), secured, jsonBody,
 		protected(auth.Required(d.Control.Auth, limits, d.Log)))
 	e.NoRoute(func(c *gin.Context) {
 		problem.Write(c.Writer, c.Request, problem.New(http.StatusNotFound, "not_found", "there is nothing at this address"))
@@ -57,11 +57,6 @@ func humaConfig(version string) huma.Config {
 	c.Info.Description = "One hub between people on chat platforms and the AI agents that answer them."
 	c.OpenAPIPath, c.DocsPath, c.CreateHooks = "", "", nil
 	c.FieldsOptionalByDefault = true
-	// curl -d says that it sends a form; what it sends here is JSON.
-	c.Formats = map[string]huma.Format{
-		"application/json": huma.DefaultJSONFormat, "json": huma.DefaultJSONFormat,
-		"application/x-www-form-urlencoded": huma.DefaultJSONFormat, "text/plain": huma.DefaultJSONFormat,
-	}
 	return c
 }
 

@@ -9,7 +9,9 @@ import (
 // mountHealth serves what load balancers, scripts and Prometheus ask, without
 // a key.
 func mountHealth(e *gin.Engine, d Deps) {
-	e.GET("/healthz", func(c *gin.Context) { c.JSON(http.StatusOK, gin.H{"status": "ok"}) })
+	// HEAD too: some load balancers ask no other way.
+	methods := []string{http.MethodGet, http.MethodHead}
+	e.Match(methods, "/healthz", func(c *gin.Context) { c.JSON(http.StatusOK, gin.H{"status": "ok"}) })
 	ready := func(c *gin.Context) {
 		r := d.Control.Health.Ready(c.Request.Context())
 		status := http.StatusOK
@@ -21,7 +23,7 @@ func mountHealth(e *gin.Engine, d Deps) {
 		c.JSON(status, r)
 	}
 	for _, path := range []string{"/readyz", "/api/v1/health", "/api/v2/health"} {
-		e.GET(path, ready)
+		e.Match(methods, path, ready)
 	}
 	if d.Metrics != nil {
 		e.GET("/metrics", gin.WrapH(d.Metrics))

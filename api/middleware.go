@@ -176,3 +176,15 @@ func needsKey(path string) bool {
 	}
 	return false
 }
+
+// jsonBody takes curl -d at what it sends, not at what it says: every body
+// below /api is JSON, and curl calls it a form unless told otherwise.
+func jsonBody(c *gin.Context) {
+	if !strings.HasPrefix(c.Request.URL.Path, "/api/") {
+		return
+	}
+	switch c.ContentType() {
+	case "application/x-www-form-urlencoded", "text/plain":
+		c.Request.Header.Set("Content-Type", "application/json")
+	}
+}

@@ -166,3 +166,73 @@ func TestTheKeyMayComeInEitherHeader(t *testing.T) {
 	require.Equal(t, 401, h.call("", http.MethodGet, "/api/v1/instances", nil, "Authorization", "Basic "+adminKey).status)
 	require.Equal(t, 401, h.call("", http.MethodGet, "/api/v1/instances?api_key="+adminKey, nil).status)
 }
+
+func TestWhatCurlSendsIsJSON(t *testing.T) {
+	t.Parallel()
+	h := newHub(t)
+	a := h.admin(http.MethodPost, "/api/v1/keys", bodies["create-key"], "Content-Type", "application/x-www-form-urlencoded", "Accept", "*/*")
+	require.Equal(t, http.StatusCreated, a.status, "%s", a.body)
+	require.Equal(t, "application/json", a.header.Get("Content-Type"))
+	a = h.admin(http.MethodGet, "/api/v1/keys", nil, "Accept", "text/html,application/xhtml+xml;q=0.9,*/*;q=0.8")
+	require.Equal(t, "application/json", a.header.Get("Content-Type"))
+	a = h.admin(http.MethodPost, "/api/v1/keys", bodies["create-key"], "Content-Type", "application/xml")
+	require.Equal(t, http.StatusUnsupportedMediaType, a.status)
+	require.Equal(t, http.StatusOK, h.call("", http.MethodHead, "/readyz", nil).status)
+}
+
+// The document stands by itself: every reference leads somewhere, every
+// parameter of a path is described, every operation has a name of its own.
+func TestTheOpenAPIDocumentIsWhole(t *testing.T) {
+	t.Parallel()
+	h := newHub(t)
+	var doc map[string]any
+	require.NoError(t, json.Unmarshal(h.call("", http.MethodGet, "/openapi.json", nil).body, &doc))
+	var walk func(path string, v any)
+	walk = func(path string, v any) {
+		switch v := v.(type) {
+		case map[string]any:
+			if ref, ok := v["$ref"].(string); ok {
+				var at any = doc
+				for _, key := range strings.Split(strings.TrimPrefix(ref, "#/"), "/") {
+					at = at.(map[string]any)[key]
+				}
+				require.NotNil(t, at, "%s leads to %s", path, ref)
+			}
+			for k, sub := range v {
+				walk(path+"/"+k, sub)
+			}
+		case []any:
+			for _, sub := range v {
+				walk(path+"/[]", sub)
+			}
+		}
+	}
+	walk("", doc)
+	seen := map[string]bool{}
+	for path, item := range doc["paths"].(map[string]any) {
+		for method, raw := range item.(map[string]any) {
+			op := raw.(map[string]any)
+			id := op["operationId"].(string)
+			require.False(t, seen[id], id)
+			seen[id] = true
+			require.NotEmpty(t, op["summary"], "%s %s", method, path)
+			require.NotEmpty(t, op["responses"], "%s %s", method, path)
+			var described []string
+			params, _ := op["parameters"].([]any)
+			for _, p := range params {
+				if p := p.(map[string]any); p["in"] == "path" {
+					require.Equal(t, true, p["required"])
+					described = append(described, "{"+p["name"].(string)+"}")
+				}
+			}
+			require.Len(t, described, strings.Count(path, "{"), "%s %s", method, path)
+			for _, d := range described {
+				require.Contains(t, path, d)
+			}
+		}
+	}
+	schemas := doc["components"].(map[string]any)["schemas"].(map[string]any)
+	for _, name := range []string{"Message", "Chat", "Person", "Instance", "InstanceInput", "Problem", "SendRequest", "Trace"} {
+		require.Contains(t, schemas, name)
+	}
+}

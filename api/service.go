@@ -52,6 +52,7 @@ type Service struct {
 	mu       sync.Mutex
 	listener net.Listener
 	cancel   context.CancelFunc
+	cutOff   context.CancelFunc // of every request and hijacked connection
 	running  sync.WaitGroup
 }
 
@@ -92,8 +93,10 @@ func (s *Service) Start(ctx context.Context) error {
 	}
 	// Ended by Stop, not by the context of starting.
 	run, cancel := context.WithCancel(context.Background())
+	requests, cutOff := context.WithCancel(context.Background())
+	s.server.BaseContext = func(net.Listener) context.Context { return requests }
 	s.mu.Lock()
-	s.listener, s.cancel = l, cancel
+	s.listener, s.cancel, s.cutOff = l, cancel, cutOff
 	s.mu.Unlock()
 	s.running.Go(func() {
 		if err := s.server.Serve(l); err != nil && !errors.Is(err, http.ErrServerClosed) {
@@ -131,6 +134,7 @@ func (s *Service) Stop(ctx context.Context) error {
 	if err := s.server.Shutdown(ctx); err != nil {
 		errs = append(errs, fmt.Errorf("ending the HTTP server: %w", err), s.server.Close())
 	}
+	s.cutOff() // what was hijacked (pages' own WebSockets) is not waited for above
 	s.running.Wait()
 	return errors.Join(errs...)
 }

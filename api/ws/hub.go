@@ -36,6 +36,7 @@ const (
 	lookEvery      = time.Second
 	readTimeout    = 10 * time.Second
 	maxSubscribers = 5000
+	closePatience  = 2 * time.Second // for clients to answer a close
 )
 
 // item is one event, encoded once for everybody.
@@ -65,12 +66,15 @@ type Hub struct {
 	tail  omni.Position
 	subs  int
 	more  chan struct{} // closed and replaced when items grow
+
+	closing bool          // nobody may join any more
+	gone    chan struct{} // closed when the last has left after that
 }
 
 // NewHub makes a hub; signal may be nil.
 func NewHub(log Log, signal Signal, logger *slog.Logger) *Hub {
 	return &Hub{log: log, signal: signal, slog: logger, wake: make(chan struct{}, 1), closed: make(chan struct{}),
-		done: make(chan struct{}), more: make(chan struct{})}
+		done: make(chan struct{}), more: make(chan struct{}), gone: make(chan struct{})}
 }
 
 // Start begins to listen for the signal.
@@ -89,7 +93,8 @@ func (h *Hub) Start(context.Context) error {
 	return nil
 }
 
-// Stop ends every subscription and waits for the hub itself.
+// Stop ends every subscription, gives clients a moment to take the close, and
+// waits for the hub itself.
 func (h *Hub) Stop(ctx context.Context) error {
 	if h.cancel == nil {
 		return nil
@@ -100,10 +105,23 @@ func (h *Hub) Stop(ctx context.Context) error {
 	h.cancel()
 	select {
 	case <-h.done:
-		return nil
 	case <-ctx.Done():
 		return fmt.Errorf("stopping the live log: %w", ctx.Err())
 	}
+	h.mu.Lock()
+	if first := !h.closing; first && h.subs == 0 {
+		close(h.gone)
+	}
+	h.closing = true
+	h.mu.Unlock()
+	patience := time.NewTimer(closePatience)
+	defer patience.Stop()
+	select {
+	case <-h.gone:
+	case <-patience.C:
+	case <-ctx.Done():
+	}
+	return nil
 }
 
 func (h *Hub) nudge() {
@@ -205,9 +223,12 @@ func (h *Hub) join(ctx context.Context) error {
 	h.joining.Lock()
 	defer h.joining.Unlock()
 	h.mu.Lock()
-	first, full := h.subs == 0, h.subs >= maxSubscribers
+	first, full, closing := h.subs == 0, h.subs >= maxSubscribers, h.closing
 	h.mu.Unlock()
-	if full {
+	switch {
+	case closing:
+		return ErrClosed
+	case full:
 		return ErrTooMany
 	}
 	if first {
@@ -220,8 +241,11 @@ func (h *Hub) join(ctx context.Context) error {
 		h.mu.Unlock()
 	}
 	h.mu.Lock()
+	defer h.mu.Unlock()
+	if h.closing {
+		return ErrClosed
+	}
 	h.subs++
-	h.mu.Unlock()
 	h.nudge()
 	return nil
 }
@@ -229,10 +253,16 @@ func (h *Hub) join(ctx context.Context) error {
 func (h *Hub) leave() {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	if h.subs--; h.subs == 0 {
-		h.items, h.bytes = nil, 0
-		h.base = h.tail
+	h.subs--
+	if h.subs > 0 {
+		return
 	}
+	if h.closing {
+		close(h.gone)
+		return
+	}
+	h.items, h.bytes = nil, 0
+	h.base = h.tail
 }
 
 // after gives the items behind a position, if memory covers it, and what to

@@ -56,7 +56,7 @@ func (h *Hub) Open(ctx context.Context, q control.EventQuery) (*Stream, error) {
 
 func unavailable(err error) error {
 	detail := "the event log cannot be read right now"
-	if errors.Is(err, ErrTooMany) {
+	if errors.Is(err, ErrTooMany) || errors.Is(err, ErrClosed) {
 		detail = err.Error()
 	}
 	return &control.Error{Kind: control.KindUnavailable, Code: control.CodeUnavailable, Detail: detail, RetryAfter: time.Second}
