@@ -92,15 +92,6 @@ func StreamOf(t omni.EventType) (string, bool) {
 	return s, ok
 }
 
-// EventTypes lists every type that has a stream, in documentation order.
-func EventTypes() []omni.EventType {
-	var all []omni.EventType
-	for _, s := range streamTypes {
-		all = append(all, s.types...)
-	}
-	return all
-}
-
 // streams is the configuration of every stream. CHANNEL is the only place of
 // what just arrived: it is written through (and synced, where the server is
 // told to sync always) and refuses what does not fit instead of forgetting.

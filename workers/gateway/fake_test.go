@@ -42,7 +42,10 @@ func newFake() *fakeChannel {
 	return &fakeChannel{started: make(chan *fakeSession, 64), stopped: make(chan *fakeSession, 64)}
 }
 
-func (c *fakeChannel) Info() channels.Info            { return channels.Info{Type: "fake", Name: "Fake"} }
+func (c *fakeChannel) Info() channels.Info {
+	return channels.Info{Type: "fake", Name: "Fake", Config: []channels.ConfigField{{Name: "token", Secret: true}}}
+}
+
 func (c *fakeChannel) Validate(channels.Config) error { return nil }
 func (c *fakeChannel) New(cfg channels.Config, deps channels.Deps) (channels.Session, error) {
 	return &fakeSession{channel: c, cfg: cfg, deps: deps}, nil

@@ -85,18 +85,23 @@ func TestASessionThatFailsToStartIsTriedAgain(t *testing.T) {
 		case 2:
 			panic("boom")
 		case 3:
-			return errors.New("https://api/bot123:secret failed")
+			return errors.New("https://api/bot123:hunter22 failed")
+		case 4:
+			return errors.New("again")
 		default:
 			return nil
 		}
 	}
 	w.gateway("a")
-	in := w.instance(`{}`)
+	in := w.instance(`{"token":"hunter22"}`)
 	receive(t, w.fake.started)
 	w.awaitStatus(in.ID, channels.StatusActive)
-	for range 3 {
+	for range 4 {
 		receive(t, w.fake.stopped) // also where Start failed
 	}
+	var leaks int
+	require.NoError(t, w.store.Pool().QueryRow(t.Context(), "SELECT count(*) FROM events WHERE data::text LIKE '%hunter22%'").Scan(&leaks))
+	require.Zero(t, leaks)
 	events := w.events(in.ID)
 	require.Equal(t, "channel.connected", events[len(events)-1])
 	require.Contains(t, events, "channel.error")

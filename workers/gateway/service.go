@@ -203,6 +203,7 @@ func (s *service) execute(r *request) channels.Reply {
 	reply := channels.Reply{Receipt: &receipt}
 	if err != nil {
 		reply = failed(asSendError(err))
+		reply.Error.Reason = s.session.scrub(reply.Error.Reason)
 		s.session.host.log.WarnContext(ctx, "operation failed", "op", r.op, "key", r.key, "kind", reply.Error.Kind,
 			"certain", reply.Error.Certain, "reason", reply.Error.Reason)
 	}
@@ -215,7 +216,7 @@ func (s *service) perform(ctx context.Context, r *request) (receipt message.Rece
 	defer func() {
 		if p := recover(); p != nil {
 			s.gateway.metrics.panicked(ctx, s.session.instance.Channel)
-			s.session.host.log.ErrorContext(ctx, "channel panicked", "in", r.op, "panic", fmt.Sprint(p), "stack", string(debug.Stack()))
+			s.session.host.log.ErrorContext(ctx, "channel panicked", "in", r.op, "panic", s.session.scrub(fmt.Sprint(p)), "stack", string(debug.Stack()))
 			err = &channels.SendError{Kind: channels.ErrUnknown, Reason: "the channel panicked"}
 		}
 	}()

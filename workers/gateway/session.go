@@ -2,6 +2,7 @@ package gateway
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"runtime/debug"
@@ -10,6 +11,7 @@ import (
 
 	"github.com/omnihub/omni/channels"
 	"github.com/omnihub/omni/internal/omni"
+	"github.com/omnihub/omni/internal/telemetry"
 )
 
 // session is one run of a channel's session, from New to Stop.
@@ -86,21 +88,24 @@ func (s *session) awaitStart(ctx context.Context, started <-chan error, end cont
 		case err := <-started:
 			return err
 		case <-ctx.Done():
-			end()
-			<-started
-			return ctx.Err()
+			return abandon(started, end, ctx.Err())
 		case <-limit.C:
-			end()
-			<-started
-			return errors.New("connecting took too long")
+			return abandon(started, end, errors.New("connecting took too long"))
 		case <-s.host.poke:
 			if s.outdated() {
-				end()
-				<-started
-				return errors.New("the configuration changed")
+				return abandon(started, end, errors.New("the configuration changed"))
 			}
 		}
 	}
+}
+
+// abandon ends a start and waits for it; why it was ended counts.
+func abandon(started <-chan error, end context.CancelFunc, why error) error {
+	end()
+	if err := <-started; err != nil {
+		return errors.Join(why, err)
+	}
+	return why
 }
 
 // until waits for the end of the session's time.
@@ -127,32 +132,34 @@ func (s *session) stop(sess channels.Session) {
 		return sess.Stop(ctx)
 	}()
 	if err != nil {
-		s.host.log.Warn("session did not stop cleanly", "error", err)
+		s.host.log.Warn("session did not stop cleanly", "error", s.scrub(err.Error()))
 	}
 }
 
 // fail reports why there is no session.
 func (s *session) fail(err error) error {
-	state := channels.State{Status: channels.StatusError, Reason: reasonOf(err)}
+	err = errors.New(s.scrub(err.Error())) // it may quote a URL with a token in it
+	state := channels.State{Status: channels.StatusError, Reason: err.Error()}
 	if !s.spoke.Load() {
 		s.host.states.report(state)
 	}
 	return err
 }
 
-// reasonOf is what people may read of an error: the words of typed ones, which
-// promise to hold no secret; of others only that they happened.
-func reasonOf(err error) string {
-	var send *channels.SendError
-	var config *channels.ConfigError
-	switch {
-	case errors.As(err, &send):
-		return send.Reason
-	case errors.As(err, &config):
-		return config.Error()
-	default:
-		return err.Error()
+// scrub masks the instance's secrets in a text for logs and people.
+func (s *session) scrub(text string) string {
+	var values map[string]any
+	ch, ok := s.host.g.deps.Lookup(s.instance.Channel)
+	if !ok || json.Unmarshal(s.instance.ChannelConfig, &values) != nil {
+		return telemetry.Scrub(text)
 	}
+	var secrets []string
+	for _, field := range ch.Info().Config {
+		if v, ok := values[field.Name].(string); ok && field.Secret {
+			secrets = append(secrets, v)
+		}
+	}
+	return telemetry.Scrub(text, secrets...)
 }
 
 // recovered turns a panic of a channel into an error, counted.
@@ -162,7 +169,7 @@ func (s *session) recovered(where string, err *error) {
 		return
 	}
 	s.host.g.metrics.panicked(context.Background(), s.instance.Channel)
-	s.host.log.Error("channel panicked", "in", where, "panic", fmt.Sprint(p), "stack", string(debug.Stack()))
+	s.host.log.Error("channel panicked", "in", where, "panic", s.scrub(fmt.Sprint(p)), "stack", string(debug.Stack()))
 	*err = fmt.Errorf("the channel panicked in %s", where)
 }
 
@@ -173,6 +180,7 @@ func (s *session) sink() channels.Sink {
 			return
 		}
 		s.spoke.Store(true)
+		state.Reason = s.scrub(state.Reason)
 		s.host.states.report(state)
 	})
 }
