@@ -20,13 +20,19 @@ const (
 	batchSize = 512
 	// While there is something to do the log is looked at this often. A write
 	// of this process brings the look forward, but not closer to the last one
-	// than the pause: under load a batch holds many messages' events.
-	busyPoll = 25 * time.Millisecond
-	idlePoll = 250 * time.Millisecond
-	pause    = 5 * time.Millisecond
-	busyFor  = time.Second // after the last event or nudge
-	retryMin = 100 * time.Millisecond
-	retryMax = 5 * time.Second
+	// than the pause: a look costs as much as many events.
+	busyPoll   = 25 * time.Millisecond
+	idlePoll   = 250 * time.Millisecond
+	pause      = 5 * time.Millisecond
+	longPause  = 20 * time.Millisecond // after a batch of manyEvents
+	manyEvents = 32
+	busyFor    = time.Second // after the last event or nudge
+	retryMin   = 100 * time.Millisecond
+	retryMax   = 5 * time.Second
+	// The place is kept when there is nothing to do, and this often in
+	// between: what was published since is dropped when it comes again.
+	keepEvery = 250 * time.Millisecond
+	keepLimit = 3 * time.Second // of keeping it at the end of a term
 )
 
 // Store is what the relay needs of the database; *store.Store is one.
@@ -138,12 +144,17 @@ func (r *Relay) lead(ctx context.Context) error {
 	r.setLeading(true)
 	defer r.setLeading(false)
 	r.deps.Log.InfoContext(ctx, "relaying", "position", cursor.String())
-	tail := newTail(r.deps, cursor)
+	tail, place := newTail(r.deps, cursor), &place{deps: r.deps, kept: cursor}
+	defer place.keepLast(ctx)
 	var failures int
 	var lastWork time.Time
 	for ctx.Err() == nil {
 		began := time.Now()
 		n, next, err := r.step(ctx, tail, cursor)
+		if err == nil {
+			cursor = next
+			err = place.move(ctx, cursor, n == 0)
+		}
 		if err != nil {
 			if ctx.Err() != nil {
 				return nil
@@ -158,28 +169,31 @@ func (r *Relay) lead(ctx context.Context) error {
 			r.setTrouble(nil)
 			failures = 0
 		}
-		cursor = next
 		if n > 0 {
 			lastWork = began
 		}
-		if n < batchSize && r.rest(ctx, time.Since(lastWork) < busyFor) {
+		if n < batchSize && r.rest(ctx, n, time.Since(lastWork) < busyFor) {
 			lastWork = time.Now()
 		}
 	}
 	return nil
 }
 
-// rest waits until it is time to look again, and reports whether a write of
-// this process was the reason.
-func (r *Relay) rest(ctx context.Context, busy bool) (nudged bool) {
-	if !sleep(ctx, pause) {
+// rest waits, after a batch of n, until it is time to look again, and reports
+// whether a write of this process was the reason.
+func (r *Relay) rest(ctx context.Context, n int, busy bool) (nudged bool) {
+	first := pause
+	if n >= manyEvents {
+		first = longPause
+	}
+	if !sleep(ctx, first) {
 		return false
 	}
 	wait := idlePoll
 	if busy {
 		wait = busyPoll
 	}
-	t := time.NewTimer(wait - pause)
+	t := time.NewTimer(wait - first)
 	defer t.Stop()
 	select {
 	case <-ctx.Done():
@@ -211,9 +225,6 @@ func (r *Relay) step(ctx context.Context, tail *tail, cursor omni.Position) (n i
 		return 0, cursor, err
 	}
 	next = events[len(events)-1].Position
-	if err := r.deps.Store.AdvanceRelayCursor(ctx, name, next); err != nil {
-		return 0, cursor, err
-	}
 	r.deps.Metrics.EventsRelayed(ctx, len(batch))
 	return len(batch), next, nil
 }
