@@ -41,6 +41,7 @@ type appConfig struct {
 	temporalUI      string // base URL, "" where unknown
 	connectNATS     func(options ...nats.Option) (*nats.Conn, error)
 	checks          []control.Check // of embedded parts
+	decorate        func(*workers.Deps)
 }
 
 // app is one process's share of the hub: connections, and the roles on them.
@@ -170,6 +171,9 @@ func (a *app) addRoles() error {
 		Store: a.store, Instances: a.instances, Bus: a.bus, Temporal: a.temporal, Engine: a.engine,
 		HTTP: a.guard.Client(), Providers: a.providers, Log: a.log, Metrics: a.tel.Metrics, Meter: a.tel.Meter,
 		Owner: a.owner, Process: uuid.NewString(), PublicURL: a.publicURL(), Latencies: &workers.Latencies{},
+	}
+	if a.decorate != nil {
+		a.decorate(&deps)
 	}
 	a.group.Add("upkeep", newUpkeep(a.store, a.log))
 	for _, role := range a.roles {

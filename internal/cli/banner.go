@@ -9,7 +9,7 @@ import (
 )
 
 // banner tells a person what runs and what to do next.
-func (h *hub) banner(w io.Writer, took time.Duration) {
+func (h *Hub) banner(w io.Writer, took time.Duration) {
 	url := apiURL(h.cfg)
 	release, _ := buildVersion()
 	key := "the value of OMNI_API_KEY"
@@ -42,7 +42,7 @@ func (h *hub) banner(w io.Writer, took time.Duration) {
 const bannerTimeout = 2 * time.Second
 
 // chatPage is the page of the newest web chat, else where pages are.
-func (h *hub) chatPage(url string) string {
+func (h *Hub) chatPage(url string) string {
 	ctx, cancel := context.WithTimeout(context.Background(), bannerTimeout)
 	defer cancel()
 	instances, err := h.app.store.ConnectableInstances(ctx)

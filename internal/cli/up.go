@@ -2,7 +2,6 @@ package cli
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"os"
 	"runtime/debug"
@@ -11,19 +10,16 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/omnihub/omni/internal/config"
-	"github.com/omnihub/omni/internal/control"
 	"github.com/omnihub/omni/internal/durable"
 	"github.com/omnihub/omni/internal/embedded"
-	"github.com/omnihub/omni/internal/store"
 	"github.com/omnihub/omni/internal/telemetry"
-	"github.com/omnihub/omni/workers"
 )
 
 const (
-	// appStop is the roles' share of the 15 s that stopping may take; the
-	// stack has the rest.
+	// stopLimit is how long omni up may take to stop, and appStop the roles'
+	// share of it.
+	stopLimit = 14 * time.Second
 	appStop   = 6 * time.Second
-	stackStop = 8 * time.Second
 	// gcPercent trades memory for speed: the embedded Temporal allocates much.
 	gcPercent = 400
 )
@@ -44,9 +40,6 @@ func newUpCommand(env Env) *cobra.Command {
 
 func runUp(ctx context.Context, cfg *config.Config, env Env) error {
 	began := time.Now()
-	if err := probeAPIPort(cfg); err != nil {
-		return err
-	}
 	tel, err := setupTelemetry(ctx, cfg, env)
 	if err != nil {
 		return err
@@ -55,31 +48,15 @@ func runUp(ctx context.Context, cfg *config.Config, env Env) error {
 	if os.Getenv("GOGC") == "" {
 		debug.SetGCPercent(gcPercent)
 	}
-	stack, err := embedded.Start(ctx, cfg, tel.Log)
+	hub, err := StartHub(ctx, cfg, tel, HubOptions{})
 	if err != nil {
 		return unlessInterrupted(ctx, err)
-	}
-	hub, err := startHub(ctx, cfg, tel, stack)
-	if err != nil {
-		return unlessInterrupted(ctx, errors.Join(err, stopStack(ctx, stack)))
 	}
 	hub.banner(env.Stdout, time.Since(began))
 	tel.Log.Debug("ready", "took_ms", time.Since(began).Milliseconds())
 	<-ctx.Done()
 	tel.Log.Info("stopping")
-	limited, cancel := context.WithTimeout(context.WithoutCancel(ctx), appStop)
-	defer cancel()
-	if err := hub.app.stop(limited); err != nil {
-		// Nothing is lost: what was cut off goes on after the next start.
-		tel.Log.Warn("not everything stopped in time", "error", err)
-	}
-	return stopStack(ctx, stack)
-}
-
-func stopStack(ctx context.Context, stack *embedded.Stack) error {
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), stackStop)
-	defer cancel()
-	return stack.Stop(ctx)
+	return hub.Stop(ctx)
 }
 
 // unlessInterrupted makes a start that was told to stop no failure.
@@ -88,40 +65,6 @@ func unlessInterrupted(ctx context.Context, err error) error {
 		return nil
 	}
 	return err
-}
-
-// hub is omni up, running.
-type hub struct {
-	cfg    *config.Config
-	stack  *embedded.Stack
-	app    *app
-	newKey bool
-}
-
-func startHub(ctx context.Context, cfg *config.Config, tel *telemetry.Telemetry, stack *embedded.Stack) (*hub, error) {
-	id, newKey, err := hubSecrets(cfg)
-	if err != nil {
-		return nil, err
-	}
-	if _, err := store.Migrate(ctx, stack.DatabaseURL); err != nil {
-		return nil, fmt.Errorf("DATABASE_URL: %w", err)
-	}
-	if err := prepareTemporal(ctx, cfg, tel, stack); err != nil {
-		return nil, err
-	}
-	checks := make([]control.Check, 0, len(stack.Checks()))
-	for _, check := range stack.Checks() {
-		checks = append(checks, control.Check{Name: check.Name, Func: check.Check})
-	}
-	a, err := startApp(ctx, appConfig{
-		cfg: cfg, tel: tel, roles: workers.Roles(), owner: id, checks: checks,
-		databaseURL: stack.DatabaseURL, temporalAddress: stack.TemporalAddress, temporalUI: stack.UIURL,
-		connectNATS: stack.ConnectNATS,
-	})
-	if err != nil {
-		return nil, err
-	}
-	return &hub{cfg: cfg, stack: stack, app: a, newKey: newKey}, nil
 }
 
 func prepareTemporal(ctx context.Context, cfg *config.Config, tel *telemetry.Telemetry, stack *embedded.Stack) error {
