@@ -46,7 +46,7 @@ func Main(ctx context.Context, args []string, env Env) int {
 	switch {
 	case err == nil:
 		return exitOK
-	case !running:
+	case !running, errors.As(err, new(*usageError)):
 		_, _ = fmt.Fprintf(env.Stderr, "omni: %s\n", oneLine(err))
 		_, _ = fmt.Fprintln(env.Stderr, `Run "omni --help" for what there is.`)
 		return exitUsage
@@ -58,6 +58,9 @@ func Main(ctx context.Context, args []string, env Env) int {
 		return exitFailed
 	}
 }
+
+// usageError is a command that was not understood, found by its own code.
+type usageError struct{ error }
 
 // quietError ends a command with exit code 1 when it has said why itself.
 type quietError struct{ cause string }

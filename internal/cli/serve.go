@@ -28,11 +28,11 @@ func newServeCommand(env Env) *cobra.Command {
 			"OMNI_ENCRYPTION_KEY are required; run omni migrate up first.",
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			cfg, err := env.loadConfig()
-			if err != nil {
-				return err
-			}
 			roles, err := workers.ParseRoles(list)
+			if err != nil {
+				return &usageError{err}
+			}
+			cfg, err := env.loadConfig()
 			if err != nil {
 				return err
 			}

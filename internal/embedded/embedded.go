@@ -29,7 +29,6 @@ const (
 	// Shares of the time that omni up may take to stop.
 	temporalStop = 3 * time.Second
 	natsStop     = 2 * time.Second
-	postgresStop = 3 * time.Second
 )
 
 // Start starts every part that cfg does not say is external, and returns when
@@ -185,11 +184,20 @@ func (b *builder) temporalDatabase() (string, error) {
 	return parsed.Database + "_" + temporalName, nil
 }
 
+// untilDeadline leaves the limit to the context.
+const untilDeadline = time.Hour
+
 // stop ends the parts that run, those that depend on others first. Each has
 // its share of the time, so that a stuck one does not keep Postgres from a
 // clean end.
 func (b *builder) stop(ctx context.Context) error {
 	var errs []error
+	if b.postgres != nil {
+		// Written now, while others stop, Postgres's last checkpoint is short.
+		var checkpoint sync.WaitGroup
+		checkpoint.Go(func() { b.postgres.Checkpoint(ctx) })
+		defer checkpoint.Wait()
+	}
 	end := func(name string, part lifecycle.Service, limit time.Duration) {
 		began := time.Now()
 		limited, cancel := context.WithTimeout(ctx, limit)
@@ -209,7 +217,7 @@ func (b *builder) stop(ctx context.Context) error {
 		end("nats", b.nats, natsStop)
 	}
 	if b.postgres != nil {
-		end("postgres", b.postgres, postgresStop)
+		end("postgres", b.postgres, untilDeadline)
 	}
 	return errors.Join(errs...)
 }

@@ -30,3 +30,18 @@ func (s *Server) EnsureDatabase(ctx context.Context, name string) error {
 	}
 	return nil
 }
+
+// Checkpoint writes what is only in the log to the tables. It is an
+// optimisation before Stop: errors are of no consequence.
+func (s *Server) Checkpoint(ctx context.Context) {
+	url, err := s.cluster.URL("postgres")
+	if err != nil {
+		return
+	}
+	conn, err := pgx.Connect(ctx, url)
+	if err != nil {
+		return
+	}
+	defer func() { _ = conn.Close(ctx) }()
+	_, _ = conn.Exec(ctx, "CHECKPOINT")
+}
