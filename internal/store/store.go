@@ -67,5 +67,9 @@ func (s *Store) Ping(ctx context.Context) error { return s.pool.Ping(ctx) }
 
 // inTx runs fn in a transaction that commits when fn returns nil.
 func (s *Store) inTx(ctx context.Context, fn func(pgx.Tx, *dbsqlc.Queries) error) error {
-	return pgx.BeginFunc(ctx, s.pool, func(tx pgx.Tx) error { return fn(tx, s.q.WithTx(tx)) })
+	err := pgx.BeginFunc(ctx, s.pool, func(tx pgx.Tx) error { return fn(tx, s.q.WithTx(tx)) })
+	if err == nil {
+		s.Nudge() // most of them write events
+	}
+	return err
 }
