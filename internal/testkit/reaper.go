@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"log/slog"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -72,11 +73,11 @@ func reap(dir string) error {
 
 func startServer(dir string) (*postgresd.Cluster, *exec.Cmd, error) {
 	ctx := context.Background()
-	bin, err := postgresd.FindBinaries("")
+	owner, err := postgresd.FindOwner()
 	if err != nil {
 		return nil, nil, err
 	}
-	owner, err := postgresd.FindOwner()
+	bin, err := postgresd.Binaries(ctx, "", owner, slog.New(slog.NewTextHandler(os.Stderr, nil)))
 	if err != nil {
 		return nil, nil, err
 	}

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"log/slog"
 	"os"
 	"path/filepath"
 
@@ -14,14 +15,14 @@ import (
 // fetchVersion is what is downloaded where nothing is installed.
 const fetchVersion = fetcher.V17
 
-// binaries finds installed Postgres binaries, else fetches them once into the
-// user's cache.
-func (s *Server) binaries(ctx context.Context) (string, error) {
-	bin, err := FindBinaries(s.cluster.Major())
+// Binaries finds installed Postgres binaries (see FindBinaries), else fetches
+// them once into the user's cache.
+func Binaries(ctx context.Context, major string, owner *Owner, log *slog.Logger) (string, error) {
+	bin, err := FindBinaries(major)
 	if err == nil || !errors.Is(err, ErrNoBinaries) {
 		return bin, err
 	}
-	cache, cacheErr := cacheDir(s.cluster.Owner)
+	cache, cacheErr := cacheDir(owner)
 	if cacheErr != nil {
 		return "", err
 	}
@@ -29,7 +30,7 @@ func (s *Server) binaries(ctx context.Context) (string, error) {
 	if complete(fetched) {
 		return fetched, nil
 	}
-	s.options.Log.Info("no Postgres is installed, fetching one", "version", string(fetchVersion), "to", cache)
+	log.Info("no Postgres is installed, fetching one", "version", string(fetchVersion), "to", cache)
 	if fetchErr := fetch(ctx, cache); !complete(fetched) {
 		return "", fmt.Errorf("%w (fetching them did not work either: %v)", err, fetchErr)
 	}

@@ -104,7 +104,7 @@ func (s *Server) prepare(ctx context.Context) error {
 		return err
 	}
 	s.cluster = Cluster{Dir: s.options.Dir, Port: s.options.Port, Owner: owner}
-	if s.cluster.Bin, err = s.binaries(ctx); err != nil {
+	if s.cluster.Bin, err = Binaries(ctx, s.cluster.Major(), owner, s.options.Log); err != nil {
 		return err
 	}
 	if err := s.cluster.StopRunning(ctx); err != nil {
