@@ -68,14 +68,14 @@ func complete(dir string) bool {
 	return true
 }
 
-// versionIn reads the first number of a path: the major version, in every
+// versionIn reads the last number of a path: the major version, in every
 // folder of distributionGlobs.
 func versionIn(path string) int {
 	digits := strings.FieldsFunc(path, func(r rune) bool { return r < '0' || r > '9' })
 	if len(digits) == 0 {
 		return 0
 	}
-	version, err := strconv.Atoi(digits[0])
+	version, err := strconv.Atoi(digits[len(digits)-1])
 	if err != nil {
 		return 0
 	}
