@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"slices"
 	"sync"
 	"testing"
 	"time"
@@ -340,6 +341,9 @@ func TestTraceOfAnInboundMessage(t *testing.T) {
 	for _, name := range []string{"channel.inbound", "ingest.Record", "access.Check", "agent.Reply"} {
 		require.Contains(t, steps, name)
 	}
+	require.Equal(t, "channel.inbound", tr.Steps[slices.IndexFunc(tr.Steps, func(s omni.TraceStep) bool {
+		return s.Name == "ingest.Record"
+	})-1].Name, "from the edge on, in order")
 	require.Equal(t, "completed", steps["access.Check"].Status)
 	require.Equal(t, 2, steps["access.Check"].Attempts)
 	require.Equal(t, "failed", steps["agent.Reply"].Status)

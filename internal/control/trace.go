@@ -182,13 +182,15 @@ func stepOf(of uuid.UUID, e *omni.Event, d *stepData) omni.TraceStep {
 // inboundStep is the edge: from the platform's call until the event was
 // durable and on its way to the recorder.
 func inboundStep(of uuid.UUID, d *stepData) omni.TraceStep {
-	s := omni.TraceStep{Name: string(omni.EventChannelInbound), Status: "completed", StartedAt: d.ReceivedAt.UTC(), Attempts: 1,
+	// Postgres keeps microseconds: more would put the edge behind what follows.
+	received := d.ReceivedAt.UTC().Truncate(time.Microsecond)
+	s := omni.TraceStep{Name: string(omni.EventChannelInbound), Status: "completed", StartedAt: received, Attempts: 1,
 		Detail: omni.TraceStepDetail{EventTypes: []string{string(omni.EventChannelInbound)}}}
 	if d.MessageID != nil && *d.MessageID != of {
 		s.Detail.MessageID = d.MessageID
 	}
-	if d.StartedAt.After(d.ReceivedAt) {
-		s.DurationMs = float64(d.StartedAt.Sub(d.ReceivedAt).Microseconds()) / 1000
+	if d.StartedAt.After(received) {
+		s.DurationMs = float64(d.StartedAt.Sub(received).Microseconds()) / 1000
 	}
 	return s
 }
