@@ -21,7 +21,7 @@ help: ## what there is
 	@grep -hE '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | sort | awk -F'\t' '{printf "  %-12s %s\n", $$1, $$2}'
 
 .PHONY: run
-run: need-go build ## build, then run the whole hub in the foreground on the embedded stack
+run: need-go need-postgres build ## build, then run the whole hub in the foreground on the embedded stack
 	@bin/omni up
 
 .PHONY: build
@@ -88,22 +88,32 @@ clean: ## remove what was built (never data)
 need-go:
 	@command -v $(GO) >/dev/null || { echo "Go is missing: install it from https://go.dev/dl (version: see go.mod)"; exit 1; }
 
-# The tests fetch Postgres binaries themselves where they may reach the network.
+# $(call install,packages): with apt-get, as root; fails where that cannot be.
+install = { [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null \
+	&& { apt-get update -qq || true; } \
+	&& DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends $(1) >/dev/null; }
+
+has-postgres = { command -v postgres || ls /usr/lib/postgresql/*/bin/postgres /usr/pgsql-*/bin/postgres; } >/dev/null 2>&1
+has-chromium = { command -v chromium || command -v chromium-browser || command -v google-chrome; } >/dev/null
+has-node     = { command -v node && command -v npm; } >/dev/null
+
+# Where nobody can install it, Postgres is the one thing that Omni fetches
+# itself, into the user's cache.
 .PHONY: need-postgres
 need-postgres:
-	@command -v postgres >/dev/null || ls /usr/lib/postgresql/*/bin/postgres /usr/pgsql-*/bin/postgres >/dev/null 2>&1 \
-	  || echo "Postgres is not installed (Debian, Ubuntu: apt-get install postgresql): the tests will fetch it"
+	@$(has-postgres) || $(call install,postgresql) && $(has-postgres) \
+	  || echo "Postgres is missing (Debian, Ubuntu: apt-get install postgresql): Omni fetches it"
 
 .PHONY: need-chromium
 need-chromium:
-	@command -v chromium >/dev/null || command -v chromium-browser >/dev/null || command -v google-chrome >/dev/null \
-	  || echo "Chromium is not installed (Debian, Ubuntu: apt-get install chromium): the test of the chat page is skipped"
+	@$(has-chromium) || $(call install,chromium) && $(has-chromium) \
+	  || { echo "Chromium is missing (Debian, Ubuntu: apt-get install chromium)"; exit 1; }
 
 # A third party's client (grammY) checks the Bot API server of the tests; npm ci
 # puts it into the user's cache once.
 .PHONY: need-node
 need-node:
-	@command -v npm >/dev/null && command -v node >/dev/null \
+	@$(has-node) || $(call install,nodejs npm) && $(has-node) \
 	  || { echo "Node.js 20 or later with npm is missing (Debian, Ubuntu: apt-get install nodejs npm)"; exit 1; }
 
 $(TOOLS)/golangci-lint-$(GOLANGCI):
