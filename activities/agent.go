@@ -45,13 +45,25 @@ func Reply(ctx workflow.Context, in ReplyInput, isQuick bool, timeout, retryFor 
 	return runRegular[ReplyOutput](workflow.WithActivityOptions(ctx, workflow.ActivityOptions{
 		TaskQueue:              QueueAgents,
 		Summary:                "turn " + in.Turn.TurnID.String(),
-		StartToCloseTimeout:    timeout + 15*time.Second, // the call's own timeout ends it first
-		ScheduleToCloseTimeout: max(retryFor, timeout) + 30*time.Second,
+		StartToCloseTimeout:    timeout + 15*time.Second,                // the call's own timeout ends it first
+		ScheduleToCloseTimeout: max(retryFor, timeout) + 30*time.Second, // the step itself ends in time
 		HeartbeatTimeout:       5 * time.Second,
 		RetryPolicy: &temporal.RetryPolicy{
-			InitialInterval: time.Second, BackoffCoefficient: 2, MaximumInterval: 30 * time.Second,
+			InitialInterval: agentRetryFirst, BackoffCoefficient: 2, MaximumInterval: agentRetryMost,
 		},
 	}), AgentReply, in)
+}
+
+const (
+	agentRetryFirst = time.Second
+	agentRetryMost  = 30 * time.Second
+)
+
+// AgentRetryPause is how long the nth try of agent.Reply (from 1) is ago when
+// the next one begins, unless the agent said otherwise.
+func AgentRetryPause(n int) time.Duration {
+	const doublings = 5 // then agentRetryMost is reached
+	return min(agentRetryFirst<<min(max(n-1, 0), doublings), agentRetryMost)
 }
 
 // Final reports whether an activity's error says that trying again is useless.

@@ -26,3 +26,9 @@ func applicationError(e *omni.AgentError) error {
 	return temporal.NewApplicationErrorWithOptions(e.Error(), errorTypes[e.Kind], temporal.ApplicationErrorOptions{
 		NonRetryable: !e.Kind.Retryable(), NextRetryDelay: e.RetryAfter})
 }
+
+// finalError is a failure that might not be one the next time, when there is
+// no next time.
+func finalError(e *omni.AgentError) error {
+	return temporal.NewApplicationErrorWithOptions(e.Error(), errorTypes[e.Kind], temporal.ApplicationErrorOptions{NonRetryable: true})
+}

@@ -198,8 +198,24 @@ func (c *call) failed(ctx context.Context, err error) (activities.ReplyOutput, e
 		if !mine {
 			return c.lost(ctx)
 		}
+		if c.lastTry(failure) {
+			return activities.ReplyOutput{}, finalError(failure)
+		}
 	}
 	return activities.ReplyOutput{}, applicationError(failure)
+}
+
+// lastTry reports whether the next try would begin later than the instance
+// asks for.
+func (c *call) lastTry(failure *omni.AgentError) bool {
+	if c.attempt.ScheduledAt.IsZero() {
+		return false
+	}
+	pause := failure.RetryAfter
+	if pause <= 0 {
+		pause = activities.AgentRetryPause(c.attempt.Number)
+	}
+	return time.Since(c.attempt.ScheduledAt)+pause > time.Duration(c.agent.RetryForSeconds)*time.Second
 }
 
 // lost says what became of a turn that seems to be ours no longer.
