@@ -1,0 +1,157 @@
+package steps
+
+import (
+	"context"
+	"time"
+
+	"github.com/google/uuid"
+
+	"github.com/omnihub/omni/activities/deliver"
+	"github.com/omnihub/omni/channels"
+	"github.com/omnihub/omni/channels/message"
+	"github.com/omnihub/omni/internal/omni"
+	"github.com/omnihub/omni/workers"
+)
+
+// The moments of a step.
+const (
+	before = "before"
+	after  = "after"
+)
+
+// moment is a place in the pipeline where something may happen to the hub. A
+// call names what it knows of Chat, Message and Platform.
+type moment struct {
+	When     string    `json:"when"`
+	Point    string    `json:"point"` // the method of the store, or "Send"
+	Chat     uuid.UUID `json:"chat"`
+	Message  uuid.UUID `json:"message"`
+	Platform string    `json:"platform"` // the platform's id of the chat
+	Instance uuid.UUID `json:"instance"` // with Platform; none: of any instance
+}
+
+// is reports whether what happens now is the moment that was asked for.
+func (m moment) is(now moment) bool {
+	if m.When != now.When || m.Point != now.Point {
+		return false
+	}
+	return now.Chat != uuid.Nil && m.Chat == now.Chat || now.Message != uuid.Nil && m.Message == now.Message ||
+		now.Platform != "" && m.Platform == now.Platform && (m.Instance == uuid.Nil || m.Instance == now.Instance)
+}
+
+// probe is asked at every moment.
+type probe func(ctx context.Context, m moment)
+
+// decorate puts the probe between the steps and the world.
+func decorate(p probe) func(*workers.Deps) {
+	return func(d *workers.Deps) {
+		d.Steps = probedStore{StepStore: d.Store, probe: p}
+		d.Gateway = probedGateway{Gateway: d.Bus, probe: p}
+	}
+}
+
+type probedStore struct {
+	workers.StepStore
+	probe probe
+}
+
+// around asks the probe before and after a call.
+func (s probedStore) around(ctx context.Context, m moment, call func() error) error {
+	m.When = before
+	s.probe(ctx, m)
+	if err := call(); err != nil {
+		return err
+	}
+	m.When = after
+	s.probe(ctx, m)
+	return nil
+}
+
+func (s probedStore) ResolveMessage(ctx context.Context, id uuid.UUID, a omni.Attempt) (m *omni.InboundMessage, err error) {
+	err = s.around(ctx, moment{Point: "ResolveMessage", Message: id}, func() error {
+		m, err = s.StepStore.ResolveMessage(ctx, id, a)
+		return err
+	})
+	return m, err
+}
+
+func (s probedStore) CheckMessage(ctx context.Context, id uuid.UUID, in omni.AccessDecision, a omni.Attempt) (out omni.AccessDecision, err error) {
+	err = s.around(ctx, moment{Point: "CheckMessage", Message: id}, func() error {
+		out, err = s.StepStore.CheckMessage(ctx, id, in, a)
+		return err
+	})
+	return out, err
+}
+
+func (s probedStore) JoinTurn(ctx context.Context, p omni.JoinParams) (v omni.TurnView, err error) {
+	err = s.around(ctx, moment{Point: "JoinTurn", Chat: p.ChatID, Message: p.MessageID}, func() error {
+		v, err = s.StepStore.JoinTurn(ctx, p)
+		return err
+	})
+	return v, err
+}
+
+func (s probedStore) CloseTurn(ctx context.Context, chat, turn uuid.UUID, workflowID string, epoch int, c omni.ClosingParams,
+	a omni.Attempt) (v omni.TurnView, err error) {
+	err = s.around(ctx, moment{Point: "CloseTurn", Chat: chat}, func() error {
+		v, err = s.StepStore.CloseTurn(ctx, chat, turn, workflowID, epoch, c, a)
+		return err
+	})
+	return v, err
+}
+
+func (s probedStore) AnswerTurn(ctx context.Context, chat, turn uuid.UUID, workflowID string, epoch int, ans omni.Answer,
+	within time.Duration, a omni.Attempt) (state string, parts int, err error) {
+	err = s.around(ctx, moment{Point: "AnswerTurn", Chat: chat}, func() error {
+		state, parts, err = s.StepStore.AnswerTurn(ctx, chat, turn, workflowID, epoch, ans, within, a)
+		return err
+	})
+	return state, parts, err
+}
+
+func (s probedStore) GiveUpTurn(ctx context.Context, f omni.TurnFailure, a omni.Attempt) (state string, parts *int, err error) {
+	err = s.around(ctx, moment{Point: "GiveUpTurn", Chat: f.ChatID}, func() error {
+		state, parts, err = s.StepStore.GiveUpTurn(ctx, f, a)
+		return err
+	})
+	return state, parts, err
+}
+
+func (s probedStore) ClaimPart(ctx context.Context, p omni.ClaimParams) (c omni.PartClaim, err error) {
+	err = s.around(ctx, moment{Point: "ClaimPart", Chat: p.ChatID}, func() error {
+		c, err = s.StepStore.ClaimPart(ctx, p)
+		return err
+	})
+	return c, err
+}
+
+func (s probedStore) ReceiptPart(ctx context.Context, p omni.ReceiptParams) (finished bool, wake []string, err error) {
+	err = s.around(ctx, moment{Point: "ReceiptPart", Chat: p.ChatID}, func() error {
+		finished, wake, err = s.StepStore.ReceiptPart(ctx, p)
+		return err
+	})
+	return finished, wake, err
+}
+
+func (s probedStore) FinishTurn(ctx context.Context, p omni.FinishParams) (outcome string, wake []string, err error) {
+	err = s.around(ctx, moment{Point: "FinishTurn", Chat: p.ChatID}, func() error {
+		outcome, wake, err = s.StepStore.FinishTurn(ctx, p)
+		return err
+	})
+	return outcome, wake, err
+}
+
+type probedGateway struct {
+	deliver.Gateway
+	probe probe
+}
+
+func (g probedGateway) Send(ctx context.Context, channelType string, instanceID uuid.UUID, op channels.Operation, out message.Outbound,
+	deadline time.Time) (message.Receipt, error) {
+	m := moment{When: before, Point: "Send", Platform: out.Chat.ID, Instance: instanceID}
+	g.probe(ctx, m)
+	receipt, err := g.Gateway.Send(ctx, channelType, instanceID, op, out, deadline)
+	m.When = after
+	g.probe(ctx, m)
+	return receipt, err
+}
