@@ -103,7 +103,9 @@ func (w *stateWriter) write(ctx context.Context, l *lease) bool {
 	if err == nil || errors.Is(err, omni.ErrNotFound) { // deleted meanwhile
 		return true
 	}
-	w.log.WarnContext(ctx, "instance state not written", "status", s.Status, "error", err)
+	if ctx.Err() == nil { // else it is written once more, by whoever ended ctx
+		w.log.WarnContext(ctx, "instance state not written", "status", s.Status, "error", err)
+	}
 	w.mu.Lock()
 	if w.pending == nil { // nothing newer
 		w.pending = s
