@@ -20,6 +20,7 @@ type TurnRef struct {
 	WorkflowID  string    `json:"workflow_id"`
 	Leader      uuid.UUID `json:"leader"` // message id; the correlation id of the turn's events
 	Traceparent string    `json:"traceparent,omitempty"`
+	ReceivedAt  time.Time `json:"received_at,omitzero"` // when the leader came in; unknown to who adopts
 }
 
 // CloseInput is the input of turn.Close.

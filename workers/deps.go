@@ -6,6 +6,7 @@ import (
 	"sync"
 
 	"go.opentelemetry.io/otel/metric"
+	"go.opentelemetry.io/otel/trace"
 	"go.temporal.io/sdk/client"
 
 	"github.com/omnihub/omni/activities/access"
@@ -42,6 +43,7 @@ type Deps struct {
 	Log       *slog.Logger
 	Metrics   *telemetry.Metrics
 	Meter     metric.Meter
+	Tracer    trace.Tracer // nil: the global one
 
 	// Owner is the same after a restart only where no two processes can share
 	// it (the embedded hub's data directory); Process never is.

@@ -60,7 +60,7 @@ func Build(role Role, d Deps) (lifecycle.Service, error) {
 	switch role {
 	case RoleGateway:
 		return gateway.New(gateway.Deps{Store: d.Store, Bus: d.Bus, Owner: d.Owner, HTTP: d.HTTP, PublicURL: d.PublicURL,
-			Log: d.Log, Metrics: d.Metrics, Meter: d.Meter})
+			Log: d.Log, Metrics: d.Metrics, Meter: d.Meter, Tracer: d.Tracer})
 	case RoleIngest:
 		return newIngest(d), nil
 	case RolePipeline:

@@ -41,7 +41,7 @@ func newSteps(d Deps) steps {
 			Capabilities: capabilities, Quick: d.Latencies.agents(d), Deliveries: &d.Latencies.channels,
 			Typer: typer{gateway}, Observe: d.Metrics.Agent},
 		deliver: &deliver.Activities{Store: store, Gateway: gateway, Instances: d.Instances, Cancels: d.Bus,
-			Capabilities: capabilities, Latencies: &d.Latencies.channels, Observe: d.Metrics.Deliver,
+			Capabilities: capabilities, Latencies: &d.Latencies.channels, Observe: d.Metrics.Deliver, Replied: d.Metrics.ReplyLatency,
 			Owner: d.Owner, Process: d.Process},
 	}
 }

@@ -38,8 +38,8 @@ func newWorker(c client.Client, queue string, log *slog.Logger, o worker.Options
 	return worker.New(c, queue, o)
 }
 
-func register[In, Out any](w worker.Worker, name string, fn func(context.Context, In) (Out, error)) {
-	w.RegisterActivityWithOptions(fn, activity.RegisterOptions{Name: name})
+func register[In, Out any](w worker.Worker, d Deps, name string, fn func(context.Context, In) (Out, error)) {
+	w.RegisterActivityWithOptions(instrumented(d, name, fn), activity.RegisterOptions{Name: name})
 }
 
 // pipelineWorker runs workflows and, local to them, every step.
@@ -52,16 +52,16 @@ func pipelineWorker(d Deps) temporalWorker {
 	})
 	workflows.Register(w)
 	s := newSteps(d)
-	register(w, activities.IdentityResolve, s.identity.Resolve)
-	register(w, activities.AccessCheck, s.access.Check)
-	register(w, activities.TurnJoin, s.turn.Join)
-	register(w, activities.TurnClose, s.turn.Close)
-	register(w, activities.TurnFinish, s.turn.Finish)
-	register(w, activities.TurnWake, s.turn.Wake)
-	register(w, activities.TurnSweep, s.turn.Sweep)
-	register(w, activities.AgentReply, s.agent.Reply)
-	register(w, activities.AgentGiveUp, s.agent.GiveUp)
-	register(w, activities.DeliverSend, s.deliver.Send)
+	register(w, d, activities.IdentityResolve, s.identity.Resolve)
+	register(w, d, activities.AccessCheck, s.access.Check)
+	register(w, d, activities.TurnJoin, s.turn.Join)
+	register(w, d, activities.TurnClose, s.turn.Close)
+	register(w, d, activities.TurnFinish, s.turn.Finish)
+	register(w, d, activities.TurnWake, s.turn.Wake)
+	register(w, d, activities.TurnSweep, s.turn.Sweep)
+	register(w, d, activities.AgentReply, s.agent.Reply)
+	register(w, d, activities.AgentGiveUp, s.agent.GiveUp)
+	register(w, d, activities.DeliverSend, s.deliver.Send)
 	return temporalWorker{w}
 }
 
@@ -70,7 +70,7 @@ func pipelineWorker(d Deps) temporalWorker {
 func agentWorker(d Deps) temporalWorker {
 	w := newWorker(d.Temporal, activities.QueueAgents, d.Log, worker.Options{
 		DisableWorkflowWorker: true, MaxConcurrentActivityExecutionSize: 2000, MaxConcurrentActivityTaskPollers: 4})
-	register(w, activities.AgentReply, newSteps(d).agent.Reply)
+	register(w, d, activities.AgentReply, newSteps(d).agent.Reply)
 	return temporalWorker{w}
 }
 
@@ -78,6 +78,6 @@ func agentWorker(d Deps) temporalWorker {
 func deliveryWorker(d Deps) temporalWorker {
 	w := newWorker(d.Temporal, activities.QueueDelivery, d.Log, worker.Options{
 		DisableWorkflowWorker: true, MaxConcurrentActivityExecutionSize: 1000, MaxConcurrentActivityTaskPollers: 4})
-	register(w, activities.DeliverSend, newSteps(d).deliver.Send)
+	register(w, d, activities.DeliverSend, newSteps(d).deliver.Send)
 	return temporalWorker{w}
 }

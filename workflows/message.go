@@ -23,7 +23,8 @@ func Message(ctx workflow.Context, in MessageInput) (MessageResult, error) {
 	ref := activities.MessageRef{TenantID: in.TenantID, InstanceID: in.InstanceID, Channel: in.Channel, ChatID: in.ChatID,
 		MessageID: in.MessageID, Seq: in.Seq, Traceparent: in.Traceparent}
 	t := turn{ref: activities.TurnRef{TenantID: in.TenantID, InstanceID: in.InstanceID, Channel: in.Channel, ChatID: in.ChatID,
-		WorkflowID: workflow.GetInfo(ctx).WorkflowExecution.ID, Leader: in.MessageID, Traceparent: in.Traceparent}}
+		WorkflowID: workflow.GetInfo(ctx).WorkflowExecution.ID, Leader: in.MessageID, Traceparent: in.Traceparent,
+		ReceivedAt: in.ReceivedAt}}
 
 	who, err := activities.Resolve(ctx, activities.ResolveInput{Message: ref})
 	if err != nil {

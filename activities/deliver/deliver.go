@@ -55,6 +55,8 @@ type Activities struct {
 	Capabilities func(channelType string) channels.Capabilities
 	Latencies    *omni.Latencies // by channel
 	Observe      Observer
+	// Replied hears how long a person waited for a whole reply; nil: nobody listens.
+	Replied func(ctx context.Context, channelType string, took time.Duration)
 
 	// Owner and Process make the sender's name. Two processes of one owner
 	// never live at once.

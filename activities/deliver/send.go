@@ -179,6 +179,9 @@ func (d *delivery) sent(ctx context.Context, c omni.PartClaim, r message.Receipt
 	if !finished {
 		return activities.SendOutput{}, !d.in.Outbound.Valid, nil
 	}
+	if received := d.in.Turn.ReceivedAt; !received.IsZero() && d.Replied != nil {
+		d.Replied(ctx, d.in.Turn.Channel, time.Since(received))
+	}
 	return activities.SendOutput{Outcome: d.finishAs(), Sent: c.Sent + 1, Finished: true, Wake: wake}, false, nil
 }
 

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"net/http"
 	"time"
 
 	"github.com/google/uuid"
@@ -56,6 +57,7 @@ type app struct {
 	temporal  client.Client
 	engine    *durable.Engine
 	guard     *safehttp.Guard
+	http      *http.Client // guarded
 	providers *provider.Registry
 	group     lifecycle.Group
 	closers   []func() // of connections, last opened first
@@ -158,9 +160,10 @@ func (a *app) openOutside(context.Context) error {
 	if err != nil {
 		return fmt.Errorf("OMNI_ALLOW_PRIVATE_NETWORKS: %w", err)
 	}
-	a.guard = guard
+	a.guard, a.http = guard, guard.Client()
+	a.http.Transport = telemetry.Transport(a.http.Transport, a.tel.Tracer)
 	a.providers = provider.New(provider.Deps{
-		HTTP: guard.Client(), OpenAIAPIKey: a.cfg.OpenAIAPIKey, OpenAIBaseURL: a.cfg.OpenAIBaseURL,
+		HTTP: a.http, OpenAIAPIKey: a.cfg.OpenAIAPIKey, OpenAIBaseURL: a.cfg.OpenAIBaseURL,
 	})
 	return nil
 }
@@ -169,7 +172,7 @@ func (a *app) openOutside(context.Context) error {
 func (a *app) addRoles() error {
 	deps := workers.Deps{
 		Store: a.store, Instances: a.instances, Bus: a.bus, Temporal: a.temporal, Engine: a.engine,
-		HTTP: a.guard.Client(), Providers: a.providers, Log: a.log, Metrics: a.tel.Metrics, Meter: a.tel.Meter,
+		HTTP: a.http, Providers: a.providers, Log: a.log, Metrics: a.tel.Metrics, Meter: a.tel.Meter, Tracer: a.tel.Tracer,
 		Owner: a.owner, Process: uuid.NewString(), PublicURL: a.publicURL(), Latencies: &workers.Latencies{},
 	}
 	if a.decorate != nil {

@@ -15,8 +15,8 @@ import (
 // somebody to work on it.
 func (a *app) addAPI() error {
 	hooks, err := gateway.NewHooks(gateway.HooksDeps{
-		Instances: a.instances, Store: a.store, Bus: a.bus, HTTP: a.guard.Client(), PublicURL: a.publicURL(), CheckURL: a.guard.CheckURL,
-		Log: a.log, Metrics: a.tel.Metrics, Meter: a.tel.Meter,
+		Instances: a.instances, Store: a.store, Bus: a.bus, HTTP: a.http, PublicURL: a.publicURL(), CheckURL: a.guard.CheckURL,
+		Log: a.log, Metrics: a.tel.Metrics, Meter: a.tel.Meter, Tracer: a.tel.Tracer,
 	})
 	if err != nil {
 		return fmt.Errorf("building role %s: %w", workers.RoleAPI, err)

@@ -45,9 +45,12 @@ type edge struct {
 	tracer    trace.Tracer
 }
 
-func newEdge(store EdgeStore, b *bus.Bus, client *http.Client, publicURL string, log *slog.Logger, m *metrics) *edge {
+func newEdge(store EdgeStore, b *bus.Bus, client *http.Client, publicURL string, log *slog.Logger, m *metrics, tracer trace.Tracer) *edge {
+	if tracer == nil {
+		tracer = otel.Tracer("github.com/omnihub/omni/workers/gateway")
+	}
 	return &edge{store: store, bus: b, http: client, publicURL: publicURL, log: log, metrics: m,
-		repeats: newRepeats(store, log), tracer: otel.Tracer("github.com/omnihub/omni/workers/gateway")}
+		repeats: newRepeats(store, log), tracer: tracer}
 }
 
 func (e *edge) config(in *omni.Instance) channels.Config {

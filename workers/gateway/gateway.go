@@ -12,6 +12,7 @@ import (
 	"github.com/google/uuid"
 	"github.com/nats-io/nats.go/jetstream"
 	"go.opentelemetry.io/otel/metric"
+	"go.opentelemetry.io/otel/trace"
 
 	"github.com/omnihub/omni/channels"
 	"github.com/omnihub/omni/internal/bus"
@@ -41,6 +42,7 @@ type Deps struct {
 	Log       *slog.Logger
 	Metrics   *telemetry.Metrics // nil: none
 	Meter     metric.Meter       // of the gateway's own instruments; nil: the global one
+	Tracer    trace.Tracer       // nil: the global one
 
 	// Lookup finds a channel by type; nil: channels.Lookup.
 	Lookup func(channelType string) (channels.Channel, bool)
@@ -101,7 +103,7 @@ func New(deps Deps) (*Gateway, error) {
 	return &Gateway{
 		deps: deps, metrics: m, hosts: map[uuid.UUID]*host{}, poke: make(chan struct{}, 1), done: make(chan struct{}),
 		synced: errors.New("the instances have not been read yet"),
-		edge:   newEdge(deps.Store, deps.Bus, deps.HTTP, deps.PublicURL, deps.Log, m),
+		edge:   newEdge(deps.Store, deps.Bus, deps.HTTP, deps.PublicURL, deps.Log, m, deps.Tracer),
 	}, nil
 }
 

@@ -12,6 +12,7 @@ import (
 
 	"github.com/google/uuid"
 	"go.opentelemetry.io/otel/metric"
+	"go.opentelemetry.io/otel/trace"
 
 	"github.com/omnihub/omni/channels"
 	"github.com/omnihub/omni/internal/bus"
@@ -36,6 +37,7 @@ type HooksDeps struct {
 	Log      *slog.Logger
 	Metrics  *telemetry.Metrics // nil: none
 	Meter    metric.Meter       // of the gateway's own instruments; nil: the global one
+	Tracer   trace.Tracer       // nil: the global one
 
 	// Lookup finds a channel by type; nil: channels.Lookup.
 	Lookup func(channelType string) (channels.Channel, bool)
@@ -73,7 +75,7 @@ func NewHooks(deps HooksDeps) (*Hooks, error) {
 	if err != nil {
 		return nil, fmt.Errorf("making the receiver of webhooks: %w", err)
 	}
-	e := newEdge(deps.Store, deps.Bus, deps.HTTP, deps.PublicURL, deps.Log, m)
+	e := newEdge(deps.Store, deps.Bus, deps.HTTP, deps.PublicURL, deps.Log, m, deps.Tracer)
 	e.checkURL = deps.CheckURL
 	return &Hooks{deps: deps, metrics: m, pages: map[uuid.UUID]page{}, edge: e}, nil
 }

@@ -12,7 +12,10 @@ import (
 	"time"
 
 	"github.com/nats-io/nats.go"
+	"go.opentelemetry.io/otel/attribute"
+	"go.opentelemetry.io/otel/codes"
 	"go.opentelemetry.io/otel/propagation"
+	"go.opentelemetry.io/otel/trace"
 
 	"github.com/omnihub/omni/channels"
 	"github.com/omnihub/omni/channels/message"
@@ -198,10 +201,15 @@ func (s *service) execute(r *request) channels.Reply {
 	}
 	ctx, cancel := context.WithDeadline(r.ctx, r.deadline)
 	defer cancel()
+	ctx, span := s.gateway.edge.tracer.Start(ctx, "gateway."+string(r.op), trace.WithSpanKind(trace.SpanKindServer),
+		trace.WithAttributes(attribute.String("omni.instance", s.session.instance.ID.String()),
+			attribute.String("omni.channel", s.session.instance.Channel), attribute.String("omni.key", r.key)))
+	defer span.End()
 	began := time.Now()
 	receipt, err := s.perform(ctx, r)
 	reply := channels.Reply{Receipt: &receipt}
 	if err != nil {
+		span.SetStatus(codes.Error, string(asSendError(err).Kind))
 		reply = failed(asSendError(err))
 		reply.Error.Reason = s.session.scrub(reply.Error.Reason)
 		s.session.host.log.WarnContext(ctx, "operation failed", "op", r.op, "key", r.key, "kind", reply.Error.Kind,

@@ -49,6 +49,7 @@ type RecorderDeps struct {
 	Bus     *bus.Bus
 	Log     *slog.Logger
 	Metrics *telemetry.Metrics // nil: none
+	Tracer  trace.Tracer       // nil: the global one
 }
 
 // Recorder writes inbound events to Postgres, in the order of the stream. Of
@@ -67,7 +68,14 @@ type Recorder struct {
 
 // NewRecorder makes a recorder that Start sets going.
 func NewRecorder(deps RecorderDeps) *Recorder {
-	return &Recorder{deps: deps, done: make(chan struct{}), tracer: otel.Tracer("github.com/omnihub/omni/workers/ingest")}
+	return &Recorder{deps: deps, done: make(chan struct{}), tracer: tracerOr(deps.Tracer)}
+}
+
+func tracerOr(t trace.Tracer) trace.Tracer {
+	if t == nil {
+		return otel.Tracer("github.com/omnihub/omni/workers/ingest")
+	}
+	return t
 }
 
 // Start begins to compete for the lead.

@@ -11,7 +11,6 @@ import (
 
 	"github.com/google/uuid"
 	"github.com/nats-io/nats.go/jetstream"
-	"go.opentelemetry.io/otel"
 	"go.opentelemetry.io/otel/attribute"
 	"go.opentelemetry.io/otel/trace"
 
@@ -48,6 +47,7 @@ type StarterDeps struct {
 	Bus         *bus.Bus
 	Log         *slog.Logger
 	Metrics     *telemetry.Metrics // nil: none
+	Tracer      trace.Tracer       // nil: the global one
 	Concurrency int                // starts under way at once; 0: 48
 }
 
@@ -70,7 +70,7 @@ func NewStarter(deps StarterDeps) *Starter {
 	if deps.Concurrency <= 0 {
 		deps.Concurrency = defaultStarters
 	}
-	return &Starter{deps: deps, done: make(chan struct{}), tracer: otel.Tracer("github.com/omnihub/omni/workers/ingest")}
+	return &Starter{deps: deps, done: make(chan struct{}), tracer: tracerOr(deps.Tracer)}
 }
 
 // Start begins to take messages.

@@ -186,16 +186,10 @@ func faultOf(failure error) bool {
 // trouble. What it returns is the fault of the items.
 func (t *term) try(ctx context.Context, items []*item, floor uint64) error {
 	envs := make([]omni.Envelope, len(items))
-	links := make([]trace.Link, 0, min(len(items), 16))
 	for i, it := range items {
 		envs[i] = *it.env
-		if span := trace.SpanContextFromContext(telemetry.WithTraceparent(ctx, it.env.Traceparent)); span.IsValid() && len(links) < cap(links) {
-			links = append(links, trace.Link{SpanContext: span})
-		}
 	}
-	ctx, span := t.tracer.Start(ctx, "ingest.Record", trace.WithLinks(links...), trace.WithSpanKind(trace.SpanKindConsumer),
-		trace.WithAttributes(attribute.Int("omni.batch", len(items))))
-	defer span.End()
+	end := t.spans(ctx, items)
 	var fault error
 	err := t.persist(ctx, func() error {
 		began := time.Now()
@@ -210,10 +204,26 @@ func (t *term) try(ctx context.Context, items []*item, floor uint64) error {
 	if err == nil {
 		err = fault
 	}
-	if err != nil {
-		span.RecordError(err)
-	}
+	end(err)
 	return err
+}
+
+// spans makes a span of each item of a batch, in the trace of its message.
+func (t *term) spans(ctx context.Context, items []*item) (end func(error)) {
+	spans := make([]trace.Span, len(items))
+	for i, it := range items {
+		_, spans[i] = t.tracer.Start(telemetry.WithTraceparent(ctx, it.env.Traceparent), "ingest.Record",
+			trace.WithSpanKind(trace.SpanKindConsumer), trace.WithAttributes(attribute.Int("omni.batch", len(items)),
+				attribute.String("omni.message", it.env.MessageID.String())))
+	}
+	return func(err error) {
+		for _, span := range spans {
+			if err != nil {
+				span.RecordError(err)
+			}
+			span.End()
+		}
+	}
 }
 
 // recordOnce calls the store; a panic becomes an error, counted.
