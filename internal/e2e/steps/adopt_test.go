@@ -1,6 +1,7 @@
 package steps
 
 import (
+	"log/slog"
 	"testing"
 	"time"
 
@@ -17,7 +18,7 @@ import (
 // answered too.
 func TestAdoption(t *testing.T) {
 	t.Parallel()
-	w := newWatched(t)
+	w := newWatched(t, slog.LevelInfo)
 
 	t.Run("while collecting", func(t *testing.T) {
 		t.Parallel()

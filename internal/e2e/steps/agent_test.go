@@ -2,6 +2,7 @@ package steps
 
 import (
 	"fmt"
+	"log/slog"
 	"net/http"
 	"testing"
 	"time"
@@ -18,7 +19,7 @@ import (
 // turns slow, the regular activity takes over and one answer stands.
 func TestQuickAgent(t *testing.T) {
 	t.Parallel()
-	w := newWatched(t)
+	w := newWatched(t, slog.LevelInfo)
 	agent := newLLM(t, says("quick", 0))
 	l := w.newLine(t, object{"agent": agent.agent(nil)})
 	const enough = 5
@@ -52,7 +53,7 @@ func TestQuickAgent(t *testing.T) {
 // is left is on record: each attempt, and a dead letter with its input.
 func TestAgentThatNeverAnswers(t *testing.T) {
 	t.Parallel()
-	w := newWatched(t)
+	w := newWatched(t, slog.LevelInfo)
 	silent := newLLM(t, blockedUntil(nil, ""))
 	closed := newLLM(t, says("", 0))
 	closed.Close()

@@ -1,6 +1,7 @@
 package steps
 
 import (
+	"log/slog"
 	"net/http"
 	"testing"
 	"time"
@@ -17,7 +18,7 @@ import (
 // last completed task runs again. Nobody outside notices.
 func TestSignalDuringEachStep(t *testing.T) {
 	t.Parallel()
-	w := newWatched(t)
+	w := newWatched(t, slog.LevelInfo)
 	refusing := newLLM(t, func(*http.Request, []string) (int, string) { return http.StatusUnauthorized, "wrong key" })
 	refusedWay := way{name: "refused", text: "one", settings: object{"agent": refusing.agent(object{"quick": "always"})}}
 	lines := map[string]*line{}

@@ -2,6 +2,7 @@ package steps
 
 import (
 	"context"
+	"log/slog"
 	"sync"
 	"testing"
 	"time"
@@ -21,13 +22,13 @@ type watched struct {
 	log   logBuffer
 }
 
-func newWatched(t *testing.T, spans ...sdktrace.SpanProcessor) *watched {
+func newWatched(t *testing.T, level slog.Level, spans ...sdktrace.SpanProcessor) *watched {
 	t.Helper()
 	w := &watched{site: newSite(t)}
 	cfg, err := config.LoadFrom(w.environ(), "")
 	require.NoError(t, err)
 	ctx := context.WithoutCancel(t.Context())
-	tel, err := telemetry.Setup(ctx, telemetry.Options{LogOutput: &w.log, LogFormat: telemetry.FormatJSON, SpanProcessors: spans})
+	tel, err := telemetry.Setup(ctx, telemetry.Options{LogOutput: &w.log, LogFormat: telemetry.FormatJSON, LogLevel: level, SpanProcessors: spans})
 	require.NoError(t, err)
 	hub, err := cli.StartHub(ctx, cfg, tel, cli.HubOptions{Decorate: decorate(w.gates.pass)})
 	require.NoError(t, err)
