@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"net"
@@ -29,8 +30,9 @@ func apiURL(cfg *config.Config) string {
 
 // probeAPIPort finds a port that is taken before anything starts. For port 0
 // it settles on a free one.
-func probeAPIPort(cfg *config.Config) error {
-	listener, err := net.Listen("tcp", listenAddress(cfg))
+func probeAPIPort(ctx context.Context, cfg *config.Config) error {
+	var listen net.ListenConfig
+	listener, err := listen.Listen(ctx, "tcp", listenAddress(cfg))
 	if err != nil {
 		return portError(cfg, err)
 	}
@@ -42,12 +44,10 @@ func probeAPIPort(cfg *config.Config) error {
 }
 
 func portError(cfg *config.Config, err error) error {
-	var opErr *net.OpError
-	if errors.As(err, &opErr) {
+	if opErr, ok := errors.AsType[*net.OpError](err); ok {
 		err = opErr.Err
 	}
-	var sysErr *os.SyscallError
-	if errors.As(err, &sysErr) {
+	if sysErr, ok := errors.AsType[*os.SyscallError](err); ok {
 		err = sysErr.Err
 	}
 	return fmt.Errorf("OMNI_HOST, OMNI_PORT: cannot listen on %s: %w", listenAddress(cfg), err)

@@ -76,8 +76,7 @@ func keptAPIKey(cfg *config.Config) string {
 }
 
 func dataDirError(dir string, err error) error {
-	var pathErr *fs.PathError
-	if errors.As(err, &pathErr) {
+	if pathErr, ok := errors.AsType[*fs.PathError](err); ok {
 		err = pathErr.Err
 	}
 	return fmt.Errorf("OMNI_DATA_DIR %s cannot be used: %w", dir, err)

@@ -113,7 +113,11 @@ func diagnose(ctx context.Context, cfg *config.Config, client *apiClient) *diagn
 // checkParts asks the hub how its parts are.
 func checkParts(ctx context.Context, client *apiClient, d *diagnosis) bool {
 	var ready struct {
-		Parts []struct{ Name, Status, Error string }
+		Parts []struct {
+			Name   string `json:"name"`
+			Status string `json:"status"`
+			Error  string `json:"error"`
+		} `json:"parts"`
 	}
 	reached := d.check("api", func() (string, error) {
 		request, err := http.NewRequestWithContext(ctx, http.MethodGet, client.base+"/readyz", http.NoBody)

@@ -52,7 +52,11 @@ func makeDoctorInstance(ctx context.Context, client *apiClient) (string, error) 
 	if err != nil {
 		return "", fmt.Errorf("creating an instance: %w", err)
 	}
-	var instance struct{ ID, Status, StatusReason string }
+	var instance struct {
+		ID           string `json:"id"`
+		Status       string `json:"status"`
+		StatusReason string `json:"statusReason"`
+	}
 	for {
 		if err := json.Unmarshal(answer.Data, &instance); err != nil {
 			return "", fmt.Errorf("reading the instance: %w", err)
@@ -87,7 +91,8 @@ type frame struct {
 
 // chat writes one message as a visitor and waits for the same words back.
 func chat(ctx context.Context, base, instanceID string) (messageID string, took time.Duration, err error) {
-	conn, _, err := websocket.Dial(ctx, "ws"+strings.TrimPrefix(base, "http")+"/chat/"+instanceID+"/ws", nil)
+	conn, _, err := websocket.Dial( //nolint:bodyclose // the library says that it needs no closing
+		ctx, "ws"+strings.TrimPrefix(base, "http")+"/chat/"+instanceID+"/ws", nil)
 	if err != nil {
 		return "", 0, fmt.Errorf("opening the chat page's socket: %w", err)
 	}

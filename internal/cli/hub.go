@@ -32,7 +32,7 @@ type Hub struct {
 // StartHub starts the embedded parts of the stack and all roles on them, and
 // returns when they serve. Port 0 in cfg becomes the port that was found.
 func StartHub(ctx context.Context, cfg *config.Config, tel *telemetry.Telemetry, opts HubOptions) (*Hub, error) {
-	if err := probeAPIPort(cfg); err != nil {
+	if err := probeAPIPort(ctx, cfg); err != nil {
 		return nil, err
 	}
 	stack, err := embedded.Start(ctx, cfg, tel.Log)

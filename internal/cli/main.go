@@ -51,8 +51,7 @@ func Main(ctx context.Context, args []string, env Env) int {
 		_, _ = fmt.Fprintln(env.Stderr, `Run "omni --help" for what there is.`)
 		return exitUsage
 	default:
-		var quiet *quietError
-		if !errors.As(err, &quiet) {
+		if _, quiet := errors.AsType[*quietError](err); !quiet {
 			_, _ = fmt.Fprintf(env.Stderr, "omni: %s\n", oneLine(err))
 		}
 		return exitFailed

@@ -52,7 +52,7 @@ func runServe(ctx context.Context, cfg *config.Config, env Env, roles []workers.
 		return err
 	}
 	if slices.Contains(roles, workers.RoleAPI) {
-		if err := probeAPIPort(cfg); err != nil {
+		if err := probeAPIPort(ctx, cfg); err != nil {
 			return err
 		}
 	}

@@ -62,7 +62,7 @@ func runUp(ctx context.Context, cfg *config.Config, env Env) error {
 // unlessInterrupted makes a start that was told to stop no failure.
 func unlessInterrupted(ctx context.Context, err error) error {
 	if ctx.Err() != nil {
-		return nil
+		return nil //nolint:nilerr // see above
 	}
 	return err
 }

@@ -61,7 +61,7 @@ type builder struct {
 }
 
 func (b *builder) start(ctx context.Context) error {
-	if err := b.probePorts(); err != nil {
+	if err := b.probePorts(ctx); err != nil {
 		return err
 	}
 	group, groupCtx := errgroup.WithContext(ctx)
@@ -75,7 +75,8 @@ func (b *builder) start(ctx context.Context) error {
 
 // probePorts finds ports that are taken before anything starts, and names the
 // variable that would change them.
-func (b *builder) probePorts() error {
+func (b *builder) probePorts(ctx context.Context) error {
+	var listen net.ListenConfig
 	wanted := []struct {
 		variable string
 		port     int
@@ -89,7 +90,7 @@ func (b *builder) probePorts() error {
 		if !w.used || w.port == 0 {
 			continue
 		}
-		listener, err := net.Listen("tcp", net.JoinHostPort("127.0.0.1", strconv.Itoa(w.port)))
+		listener, err := listen.Listen(ctx, "tcp", net.JoinHostPort("127.0.0.1", strconv.Itoa(w.port)))
 		if err != nil {
 			return fmt.Errorf("%s: port %d cannot be used: %w", w.variable, w.port, errors.Unwrap(err))
 		}

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"slices"
 	"sync"
 	"time"
 )
@@ -95,12 +96,12 @@ func (g *Group) stopMembers(ctx context.Context) error {
 	g.started = 0
 	g.mutex.Unlock()
 	var errs []error
-	for i := len(members) - 1; i >= 0; i-- {
+	for _, m := range slices.Backward(members) {
 		began := time.Now()
-		if err := members[i].service.Stop(ctx); err != nil {
-			errs = append(errs, fmt.Errorf("stopping %s: %w", members[i].name, err))
+		if err := m.service.Stop(ctx); err != nil {
+			errs = append(errs, fmt.Errorf("stopping %s: %w", m.name, err))
 		}
-		g.debug("stopped", members[i].name, began)
+		g.debug("stopped", m.name, began)
 	}
 	return errors.Join(errs...)
 }

@@ -17,9 +17,9 @@ const partitionsAhead = 2
 
 // Migration is one schema file and whether it is applied.
 type Migration struct {
-	Path      string
-	Applied   bool
-	AppliedAt time.Time // zero unless applied
+	Path      string    `json:"path"`
+	Applied   bool      `json:"applied"`
+	AppliedAt time.Time `json:"appliedAt,omitzero"`
 }
 
 // Migrate brings the schema up to date and makes the log's next partitions. It

@@ -13,5 +13,5 @@ func FreePort(t testing.TB) int {
 		t.Fatalf("finding a free port: %v", err)
 	}
 	defer func() { _ = listener.Close() }()
-	return listener.Addr().(*net.TCPAddr).Port //nolint:forcetypeassert // it listens on TCP
+	return listener.Addr().(*net.TCPAddr).Port
 }

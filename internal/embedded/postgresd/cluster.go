@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"maps"
 	"net/url"
 	"os"
 	"os/exec"
@@ -119,9 +120,7 @@ func (c *Cluster) Server(ctx context.Context, settings map[string]string) (cmd *
 		"unix_socket_directories": "../run",
 		"unix_socket_permissions": "0700",
 	}
-	for key, value := range settings {
-		all[key] = value
-	}
+	maps.Copy(all, settings)
 	args := make([]string, 0, 2*len(all))
 	for key, value := range all {
 		args = append(args, "-c"+key+"="+value)
@@ -203,7 +202,7 @@ func (c *Cluster) PID() (int, error) {
 	first, _, _ := strings.Cut(string(content), "\n")
 	pid, err := strconv.Atoi(strings.TrimSpace(first))
 	if err != nil || pid <= 0 {
-		return 0, nil // half written: whoever wrote it is gone
+		return 0, nil //nolint:nilerr // half written: whoever wrote it is gone
 	}
 	return pid, nil
 }

@@ -32,7 +32,7 @@ func Binaries(ctx context.Context, major string, owner *Owner, log *slog.Logger)
 	}
 	log.Info("no Postgres is installed, fetching one", "version", string(fetchVersion), "to", cache)
 	if fetchErr := fetch(ctx, cache); !complete(fetched) {
-		return "", fmt.Errorf("%w (fetching them did not work either: %v)", err, fetchErr)
+		return "", fmt.Errorf("%w (fetching them did not work either: %w)", err, fetchErr)
 	}
 	return fetched, nil
 }
@@ -46,7 +46,7 @@ func fetch(ctx context.Context, cache string) error {
 		return fmt.Errorf("making a temporary folder: %w", err)
 	}
 	defer func() { _ = os.RemoveAll(scratch) }()
-	port, err := freePort()
+	port, err := freePort(ctx)
 	if err != nil {
 		return err
 	}
@@ -80,6 +80,7 @@ func cacheDir(owner *Owner) (string, error) {
 		}
 	}
 	dir := filepath.Join(base, "omni", "postgres")
+	//nolint:gosec // Postgres, as another user, must reach it
 	if err := os.MkdirAll(dir, 0o755); err != nil {
 		return "", fmt.Errorf("making the cache folder: %w", err)
 	}

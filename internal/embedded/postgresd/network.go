@@ -1,6 +1,7 @@
 package postgresd
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"net"
@@ -8,8 +9,9 @@ import (
 )
 
 // freePort asks the kernel for a TCP port of loopback that nobody uses.
-func freePort() (int, error) {
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
+func freePort(ctx context.Context) (int, error) {
+	var config net.ListenConfig
+	listener, err := config.Listen(ctx, "tcp", "127.0.0.1:0")
 	if err != nil {
 		return 0, fmt.Errorf("finding a free port: %w", err)
 	}
@@ -21,8 +23,9 @@ func freePort() (int, error) {
 	return address.Port, nil
 }
 
-func dialUnix(path string) error {
-	conn, err := net.DialTimeout("unix", path, time.Second)
+func dialUnix(ctx context.Context, path string) error {
+	dialer := net.Dialer{Timeout: time.Second}
+	conn, err := dialer.DialContext(ctx, "unix", path)
 	if err != nil {
 		return err
 	}

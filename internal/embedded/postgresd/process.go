@@ -46,7 +46,7 @@ func (c *Cluster) StopRunning(ctx context.Context) error {
 // so they must be gone first.
 func (c *Cluster) clearStale(ctx context.Context) error {
 	if _, err := os.Stat("/proc/self/cwd"); err != nil {
-		return nil //nolint:nilerr // cannot look for backends here: leave the judgement to Postgres
+		return nil // cannot look for backends here: leave the judgement to Postgres
 	}
 	ctx, cancel := context.WithTimeout(ctx, backendsEnd)
 	defer cancel()
@@ -139,7 +139,7 @@ func (c *Cluster) answersLocally() bool {
 		return false
 	}
 	for _, path := range found {
-		if !strings.HasSuffix(path, ".lock") && dialUnix(path) == nil {
+		if !strings.HasSuffix(path, ".lock") && dialUnix(context.Background(), path) == nil {
 			return true
 		}
 	}

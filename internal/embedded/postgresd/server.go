@@ -111,7 +111,7 @@ func (s *Server) prepare(ctx context.Context) error {
 		return err
 	}
 	if s.cluster.Port == 0 {
-		if s.cluster.Port, err = freePort(); err != nil {
+		if s.cluster.Port, err = freePort(ctx); err != nil {
 			return err
 		}
 	}
@@ -178,12 +178,20 @@ func (s *Server) runOnce(first chan<- error) error {
 			s.setDown(cmd, nil)
 			report(nil)
 		case err := <-exited:
-			err = fmt.Errorf("postgres ended (%v): %s", err, s.lastLogLine())
+			err = s.ended(err)
 			s.setDown(nil, err)
 			report(err)
 			return err
 		}
 	}
+}
+
+// ended tells how a child ended, and what it said last.
+func (s *Server) ended(err error) error {
+	if err == nil {
+		return fmt.Errorf("postgres ended: %s", s.lastLogLine())
+	}
+	return fmt.Errorf("postgres ended (%w): %s", err, s.lastLogLine())
 }
 
 // spawn starts a child, and remembers it for Stop.

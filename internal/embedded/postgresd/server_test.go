@@ -99,7 +99,7 @@ func TestServerKeepsDataOverRestarts(t *testing.T) {
 	var fsync, commit string
 	require.NoError(t, conn.QueryRow(context.Background(),
 		"SELECT current_setting('fsync'), current_setting('synchronous_commit')").Scan(&fsync, &commit))
-	require.Equal(t, "on on", fsync+" "+commit)
+	require.Equal(t, [2]string{"on", "on"}, [2]string{fsync, commit})
 	require.NoError(t, conn.Close(context.Background()))
 	_, err = pgx.Connect(context.Background(), strings.Replace(url, ":"+password(t, again)+"@", ":wrong@", 1))
 	require.ErrorContains(t, err, "password authentication failed")
