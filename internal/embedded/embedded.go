@@ -134,8 +134,7 @@ func (b *builder) startPostgres(ctx context.Context) error {
 
 func (b *builder) startNATS(ctx context.Context) error {
 	if b.cfg.NATSURL != "" {
-		b.stack.useNATS(b.cfg)
-		return nil
+		return b.stack.useNATS(b.cfg)
 	}
 	server := natsd.New(natsd.Options{
 		Dir: filepath.Join(b.cfg.DataDir, "nats"), Port: b.cfg.NATSPort, Log: b.log.With("part", "nats"),

@@ -21,9 +21,11 @@ func Start(ctx context.Context, cfg *config.Config, _ *slog.Logger) (*Stack, err
 		return nil, err
 	}
 	stack := &Stack{stop: func(context.Context) error { return lock.Close() }}
-	stack.useNATS(cfg)
 	stack.TemporalAddress = cfg.TemporalAddress
 	if err := stack.useDatabase(ctx, cfg); err != nil {
+		return nil, errors.Join(err, lock.Close())
+	}
+	if err := stack.useNATS(cfg); err != nil {
 		return nil, errors.Join(err, lock.Close())
 	}
 	return stack, nil
