@@ -26,7 +26,7 @@ func TestWebhooksAreHandedOnRaw(t *testing.T) {
 	require.Equal(t, http.StatusAccepted, a.status)
 	require.Equal(t, "application/json", a.header.Get("Content-Type"))
 	require.Equal(t, raw, string(h.hooks.last.Body), "not touched")
-	require.Equal(t, "m1", h.hooks.last.Header.Get("webhook-id"))
+	require.Equal(t, "m1", h.hooks.last.Header.Get("Webhook-Id"))
 	require.Equal(t, []string{"x"}, h.hooks.last.Query["hub.mode"])
 	require.False(t, h.hooks.last.Now.IsZero())
 

@@ -87,7 +87,8 @@ func TestIdempotencyKey(t *testing.T) {
 	require.Equal(t, http.StatusUnprocessableEntity, a.status)
 	require.Equal(t, "idempotency_key_reused", a.code(t))
 	require.NotEqual(t, first.ID, h.send(textTo(in, "c1", "hi"), "Idempotency-Key", "k2").ID)
-	require.NotEqual(t, h.send(textTo(in, "c1", "hi")).ID, h.send(textTo(in, "c1", "hi")).ID, "no key: another message")
+	one, two := h.send(textTo(in, "c1", "hi")), h.send(textTo(in, "c1", "hi"))
+	require.NotEqual(t, one.ID, two.ID, "no key: another message")
 
 	// A day later the key is free again, for another message.
 	_, err := h.store.Pool().Exec(t.Context(), `UPDATE idempotency_keys SET created_at = now() - interval '25 hours'`)
@@ -178,16 +179,15 @@ func TestWaitAnswersWithTheOutcome(t *testing.T) {
 	h := newHub(t)
 	in := h.instance()
 	id := omni.OutboundID(omni.DefaultTenant, "w")
-	done := make(chan struct{})
+	answered := make(chan *answer, 1)
 	go func() {
-		defer close(done)
-		require.Eventually(t, func() bool {
-			tag, err := h.store.Pool().Exec(t.Context(), `UPDATE messages SET status = 'sent' WHERE id = $1`, id)
-			return err == nil && tag.RowsAffected() == 1
-		}, 5*time.Second, 5*time.Millisecond)
+		answered <- h.admin(http.MethodPost, "/api/v1/messages?wait=10", textTo(in, "c1", "hi"), "Idempotency-Key", "w")
 	}()
-	a := h.admin(http.MethodPost, "/api/v1/messages?wait=10", textTo(in, "c1", "hi"), "Idempotency-Key", "w")
-	<-done
+	require.Eventually(t, func() bool {
+		tag, err := h.store.Pool().Exec(t.Context(), `UPDATE messages SET status = 'sent' WHERE id = $1`, id)
+		return err == nil && tag.RowsAffected() == 1
+	}, 5*time.Second, 5*time.Millisecond)
+	a := <-answered
 	var s sent
 	a.data(t, &s)
 	require.Equal(t, "sent", s.Status)

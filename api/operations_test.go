@@ -71,6 +71,7 @@ func TestEveryOperationAsksForAKeyAndItsScope(t *testing.T) {
 	weak := h.key("media:read")
 	for _, op := range operations(t, h) {
 		t.Run(op.method+" "+op.path, func(t *testing.T) {
+			t.Parallel()
 			a := h.call("", op.method, op.address(unknownUUID), op.body())
 			require.Equal(t, http.StatusUnauthorized, a.status, "%s", a.body)
 			require.Equal(t, "unauthorized", a.code(t))
@@ -151,7 +152,7 @@ func TestPublicRoutes(t *testing.T) {
 		a := h.call("", http.MethodGet, path, nil)
 		require.Equal(t, status, a.status, "%s: %s", path, a.body)
 		require.Equal(t, "nosniff", a.header.Get("X-Content-Type-Options"))
-		require.NotEmpty(t, a.header.Get("X-Request-Id"))
+		require.NotEmpty(t, a.header.Get("X-Request-ID"))
 	}
 	docs := string(h.call("", http.MethodGet, "/docs", nil).body)
 	require.NotContains(t, docs, "https://", "the page loads nothing from elsewhere")
@@ -193,7 +194,7 @@ func TestTheOpenAPIDocumentIsWhole(t *testing.T) {
 		case map[string]any:
 			if ref, ok := v["$ref"].(string); ok {
 				var at any = doc
-				for _, key := range strings.Split(strings.TrimPrefix(ref, "#/"), "/") {
+				for key := range strings.SplitSeq(strings.TrimPrefix(ref, "#/"), "/") {
 					at = at.(map[string]any)[key]
 				}
 				require.NotNil(t, at, "%s leads to %s", path, ref)

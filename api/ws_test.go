@@ -33,6 +33,7 @@ type event struct {
 
 // live is a hub that listens, with the signal of its own store.
 func live(t *testing.T) *hub {
+	t.Helper()
 	var signal func()
 	h := newHub(t, func(d *api.Deps) {
 		d.Signal = func(fn func()) (func(), error) { signal = fn; return func() {}, nil }
@@ -50,7 +51,7 @@ func live(t *testing.T) *hub {
 func (h *hub) dial(ctx context.Context, query string) *websocket.Conn {
 	h.t.Helper()
 	conn, resp, err := websocket.Dial(ctx, "ws://"+h.svc.Addr()+"/ws/events?"+query, &websocket.DialOptions{
-		HTTPHeader: http.Header{"x-api-key": {adminKey}}})
+		HTTPHeader: http.Header{"X-Api-Key": {adminKey}}})
 	require.NoError(h.t, err)
 	if resp.Body != nil {
 		_ = resp.Body.Close()
@@ -92,6 +93,11 @@ func TestLiveBeginsNow(t *testing.T) {
 	defer cancel()
 	in := uuid.New()
 	h.write(3, in, omni.EventMessageSent, uuid.Nil)
+	// Older transactions anywhere in the cluster hold events back for a while.
+	require.Eventually(t, func() bool {
+		seen, err := h.store.EventsAfter(ctx, omni.DefaultTenant, omni.Position{}, 10)
+		return err == nil && len(seen) == 3
+	}, 10*time.Second, 5*time.Millisecond)
 	conn := h.dial(ctx, "")
 	h.write(1, in, omni.EventMessageReceived, uuid.Nil)
 	e := readEvent(t, ctx, conn)
@@ -225,7 +231,7 @@ func (h *hub) sse(ctx context.Context, query string, header ...string) *sse {
 	h.t.Helper()
 	req, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+h.svc.Addr()+"/api/v1/events/stream?"+query, nil)
 	require.NoError(h.t, err)
-	req.Header.Set("x-api-key", adminKey)
+	req.Header.Set("X-Api-Key", adminKey)
 	for i := 0; i+1 < len(header); i += 2 {
 		req.Header.Set(header[i], header[i+1])
 	}

@@ -111,7 +111,7 @@ func keyOf(r *http.Request) string {
 	if key := r.Header.Get("X-Api-Key"); key != "" {
 		return key
 	}
-	for _, h := range r.Header.Values("Sec-Websocket-Protocol") {
+	for _, h := range r.Header.Values("Sec-WebSocket-Protocol") {
 		for p := range strings.SplitSeq(h, ",") {
 			if enc, ok := strings.CutPrefix(strings.TrimSpace(p), protocolPrefix); ok {
 				key, _ := base64.RawURLEncoding.DecodeString(enc)

@@ -74,8 +74,7 @@ func (h *handler) webhook(c *gin.Context) {
 
 // refusal tells the platform to come again where nothing was stored.
 func (h *handler) refusal(ctx context.Context, err error) *problem.Problem {
-	var refused *channels.WebhookError
-	if errors.As(err, &refused) {
+	if refused, ok := errors.AsType[*channels.WebhookError](err); ok {
 		p := problem.From(ctx, h.log, refused)
 		if refused.Status == http.StatusServiceUnavailable || refused.Status == http.StatusTooManyRequests {
 			p = p.After(time.Second)

@@ -46,7 +46,7 @@ func fromHuma(status int, msg string, errs []error) *Problem {
 		p.Detail = "the body is not valid JSON"
 	}
 	for _, err := range errs {
-		if d, ok := err.(huma.ErrorDetailer); ok { //nolint:errorlint // huma hands over the details themselves
+		if d, ok := err.(huma.ErrorDetailer); ok {
 			p.Errors = append(p.Errors, field(d.ErrorDetail()))
 		}
 	}

@@ -19,7 +19,7 @@ import (
 const ContentType = "application/problem+json"
 
 // Problem is an error as it is answered.
-type Problem struct {
+type Problem struct { //nolint:errname // RFC 9457 calls it so
 	Type      string          `json:"type" doc:"always about:blank: code says more" example:"about:blank"`
 	Title     string          `json:"title" doc:"the HTTP status in words" example:"Unprocessable Entity"`
 	Status    int             `json:"status" doc:"the HTTP status" example:"422"`
@@ -74,7 +74,7 @@ func Write(w http.ResponseWriter, r *http.Request, p *Problem) {
 	p.setHeaders(h)
 	h.Set("Content-Type", ContentType)
 	w.WriteHeader(p.Status)
-	_ = json.NewEncoder(w).Encode(p) // the client is gone, then
+	_ = json.NewEncoder(w).Encode(p) //nolint:errchkjson // the client is gone, then
 }
 
 var statusOf = map[control.Kind]int{
@@ -106,18 +106,15 @@ func From(ctx context.Context, log *slog.Logger, err error) *Problem {
 }
 
 func known(err error) *Problem {
-	var p *Problem
-	if errors.As(err, &p) {
+	if p, ok := errors.AsType[*Problem](err); ok {
 		return p
 	}
-	var refused *control.Error
-	if errors.As(err, &refused) {
+	if refused, ok := errors.AsType[*control.Error](err); ok {
 		p := New(statusOf[refused.Kind], refused.Code, refused.Detail).After(refused.RetryAfter)
 		p.Errors = refused.Fields
 		return p
 	}
-	var hook *channels.WebhookError
-	if errors.As(err, &hook) {
+	if hook, ok := errors.AsType[*channels.WebhookError](err); ok {
 		p := New(hook.Status, hook.Code, hook.Detail)
 		if hook.Field != "" {
 			p.Errors = []control.Field{{Field: hook.Field, Message: hook.Detail}}

@@ -115,8 +115,7 @@ func (c *apiClient) unreachable(ctx context.Context, err error) error {
 	if ctx.Err() != nil {
 		return ctx.Err()
 	}
-	var urlErr *url.Error
-	if errors.As(err, &urlErr) {
+	if urlErr, ok := errors.AsType[*url.Error](err); ok {
 		err = urlErr.Err // without the method and the address, which we say better
 	}
 	return fmt.Errorf("no hub answers at %s (start one with omni up, or give --url): %w", c.base, err)

@@ -148,7 +148,7 @@ func cell(v any) string {
 		}
 		s = strings.Join(parts, ", ")
 	case map[string]any:
-		b, _ := json.Marshal(v)
+		b, _ := json.Marshal(v) //nolint:errchkjson // it came out of JSON
 		s = string(b)
 	default:
 		s = fmt.Sprint(v)

@@ -3,6 +3,7 @@ package cli
 import (
 	"context"
 	"fmt"
+	"maps"
 	"net/http"
 	"net/url"
 	"strings"
@@ -20,7 +21,8 @@ func resourceCommands(env Env) []*cobra.Command {
 
 // call is what a verb of a resource works with.
 type call struct {
-	context.Context
+	context.Context //nolint:containedctx // lives as long as the command
+
 	*apiClient
 	*printer
 	cmd *cobra.Command
@@ -138,7 +140,7 @@ func pageFlags(cmd *cobra.Command) {
 
 var pageParams = map[string]string{"limit": "limit", "cursor": "cursor"}
 
-// filterFlags are flags that narrow a list: flag, parameter, help.
+// filterFlag is a flag that narrows a list.
 type filterFlag struct{ flag, param, help string }
 
 // list makes the verb list of a resource.
@@ -159,10 +161,7 @@ func list(env Env, short, path string, filters []filterFlag, columns []column) *
 
 // list asks for a page and prints it.
 func (c *call) list(path string, filters []filterFlag, columns []column) error {
-	params := map[string]string{}
-	for flag, param := range pageParams {
-		params[flag] = param
-	}
+	params := maps.Clone(pageParams)
 	for _, f := range filters {
 		params[f.flag] = f.param
 	}
@@ -173,7 +172,7 @@ func (c *call) list(path string, filters []filterFlag, columns []column) error {
 	return c.table(env, columns)
 }
 
-// act makes a verb that names one object: get, delete, connect …
+// act makes a verb that names one object: get, delete, connect and the like.
 func act(env Env, use, short, method, path, done string) *cobra.Command {
 	return verb{
 		use: use + " <id>", short: short, args: cobra.ExactArgs(1),

@@ -163,8 +163,7 @@ func readJSON(stdin io.Reader, file string, v any) error {
 		b, err = os.ReadFile(file)
 	}
 	if err != nil {
-		var path *os.PathError
-		if errors.As(err, &path) {
+		if path, ok := errors.AsType[*os.PathError](err); ok {
 			err = path.Err
 		}
 		return fmt.Errorf("--file %s: %w", file, err)

@@ -92,8 +92,10 @@ func (a *Authenticator) lookup(ctx context.Context, hash [32]byte) (*omni.APIKey
 		return nil, nil //nolint:nilnil // no such key is an answer worth remembering
 	}
 	if err != nil {
-		return nil, &Error{Kind: KindUnavailable, Code: CodeUnavailable, Detail: "the API key cannot be checked right now",
-			RetryAfter: time.Second}
+		return nil, &Error{
+			Kind: KindUnavailable, Code: CodeUnavailable, Detail: "the API key cannot be checked right now",
+			RetryAfter: time.Second,
+		}
 	}
 	if k.LastUsedAt == nil || time.Since(*k.LastUsedAt) > touchEvery {
 		if err := a.store.TouchAPIKey(ctx, k.ID); err != nil {

@@ -9,8 +9,9 @@ import (
 
 // Channels lists the channels of this hub with what they can do.
 func Channels(_ context.Context, _ *omni.APIKey) []channels.Info {
-	var out []channels.Info
-	for _, c := range channels.All() {
+	all := channels.All()
+	out := make([]channels.Info, 0, len(all))
+	for _, c := range all {
 		out = append(out, c.Info())
 	}
 	return out

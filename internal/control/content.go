@@ -19,8 +19,9 @@ func checkContent(channel string, caps channels.Capabilities, content *message.C
 		content.Type = message.TypeText
 	}
 	if !slices.Contains(message.ContentTypes(), content.Type) {
-		var names []string
-		for _, t := range message.ContentTypes() {
+		all := message.ContentTypes()
+		names := make([]string, 0, len(all))
+		for _, t := range all {
 			names = append(names, string(t))
 		}
 		return invalid("content.type", "must be one of: "+strings.Join(names, ", "))

@@ -47,8 +47,10 @@ func New(d Deps) *Control {
 	messages := &Messages{store: d.Store, engine: d.Engine, workflows: d.Workflows, ui: d.UI, log: d.Log}
 	auth := newAuthenticator(d.Store, d.APIKey, d.Log)
 	return &Control{
-		Instances: &Instances{store: d.Store, announce: d.Announcer, log: d.Log, publicURL: d.PublicURL,
-			checkURL: d.CheckURL, providers: d.Providers},
+		Instances: &Instances{
+			store: d.Store, announce: d.Announcer, log: d.Log, publicURL: d.PublicURL,
+			checkURL: d.CheckURL, providers: d.Providers,
+		},
 		Messages:    messages,
 		Chats:       &Chats{store: d.Store, messages: messages, announce: d.Announcer, log: d.Log},
 		Persons:     &Persons{store: d.Store},

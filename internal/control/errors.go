@@ -74,8 +74,10 @@ func notFound(what string) *Error {
 
 // NotSupported refuses what a channel cannot do.
 func NotSupported(channel, what string) *Error {
-	return &Error{Kind: KindUnsupported, Code: CodeUnsupported,
-		Detail: fmt.Sprintf("channel %s does not support %s", channel, what)}
+	return &Error{
+		Kind: KindUnsupported, Code: CodeUnsupported,
+		Detail: fmt.Sprintf("channel %s does not support %s", channel, what),
+	}
 }
 
 // orNotFound names what the store did not find.

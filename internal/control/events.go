@@ -68,8 +68,10 @@ var typePattern = regexp.MustCompile(`^(\*|[a-z_]+(\.[a-z_]+)*(\.\*)?)$`)
 
 // Filter reads the query for a caller.
 func (q EventQuery) Filter(who *omni.APIKey) (omni.EventFilter, error) {
-	f := omni.EventFilter{Within: who.InstanceIDs, InstanceID: q.InstanceID, ChatID: q.ChatID, PersonID: q.PersonID,
-		CorrelationID: q.CorrelationID}
+	f := omni.EventFilter{
+		Within: who.InstanceIDs, InstanceID: q.InstanceID, ChatID: q.ChatID, PersonID: q.PersonID,
+		CorrelationID: q.CorrelationID,
+	}
 	for _, group := range q.Types {
 		for t := range strings.SplitSeq(group, ",") {
 			if t = strings.TrimSpace(t); t == "" {

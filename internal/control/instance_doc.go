@@ -117,7 +117,7 @@ func applyInput(in *omni.Instance, patch json.RawMessage) error {
 			return err
 		}
 	}
-	dropMasks(in.Channel, base, change)
+	dropMasks(in.Channel, change)
 	merged, err := json.Marshal(mergePatch(base, change))
 	if err != nil {
 		return fmt.Errorf("encoding an instance: %w", err)
@@ -126,7 +126,7 @@ func applyInput(in *omni.Instance, patch json.RawMessage) error {
 }
 
 // dropMasks takes out secrets that came back as they were shown: unchanged.
-func dropMasks(channel string, base, change map[string]any) {
+func dropMasks(channel string, change map[string]any) {
 	if c, ok := change["channel"].(string); ok && channel == "" {
 		channel = c
 	}
@@ -194,8 +194,7 @@ func readInput(in *omni.Instance, merged []byte) error {
 // decodeError names the field that does not fit, and never its value: it may
 // be a secret in the wrong place.
 func decodeError(err error) error {
-	var typ *json.UnmarshalTypeError
-	if errors.As(err, &typ) {
+	if typ, ok := errors.AsType[*json.UnmarshalTypeError](err); ok {
 		field := strings.ReplaceAll(typ.Field, "AgentConfig.", "")
 		return invalid(field, "must be "+jsonType(typ.Type.Kind().String())+", not "+typ.Value)
 	}

@@ -26,8 +26,10 @@ func (s *Instances) validate(_ context.Context, in *omni.Instance) error {
 		c.add("channel", "must be one of: "+strings.Join(channelTypes(), ", "))
 		return c.err()
 	}
-	err := ch.Validate(channels.Config{TenantID: in.TenantID, InstanceID: in.ID.String(), Values: in.ChannelConfig,
-		PublicURL: s.publicURL, CheckURL: s.checkURL})
+	err := ch.Validate(channels.Config{
+		TenantID: in.TenantID, InstanceID: in.ID.String(), Values: in.ChannelConfig,
+		PublicURL: s.publicURL, CheckURL: s.checkURL,
+	})
 	var bad *channels.ConfigError
 	switch {
 	case errors.As(err, &bad):
@@ -39,8 +41,9 @@ func (s *Instances) validate(_ context.Context, in *omni.Instance) error {
 }
 
 func channelTypes() []string {
-	var types []string
-	for _, c := range channels.All() {
+	all := channels.All()
+	types := make([]string, 0, len(all))
+	for _, c := range all {
 		types = append(types, c.Info().Type)
 	}
 	return types

@@ -55,8 +55,10 @@ func (s *Instances) Create(ctx context.Context, who *omni.APIKey, body json.RawM
 	if who.InstanceIDs != nil {
 		return nil, &Error{Kind: KindForbidden, Code: CodeForbidden, Detail: "this key is restricted to instances that exist"}
 	}
-	in := omni.Instance{ID: uuid.Must(uuid.NewV7()), TenantID: who.TenantID, Settings: omni.DefaultSettings(),
-		Status: channels.StatusConnecting}
+	in := omni.Instance{
+		ID: uuid.Must(uuid.NewV7()), TenantID: who.TenantID, Settings: omni.DefaultSettings(),
+		Status: channels.StatusConnecting,
+	}
 	if err := applyInput(&in, body); err != nil {
 		return nil, err
 	}

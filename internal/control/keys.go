@@ -46,8 +46,10 @@ type CreatedKey struct {
 
 // Resources are the names before ":read" and ":write" in scopes.
 func Resources() []string {
-	return []string{"access", "agents", "chats", "dead-letters", "events", "instances", "keys", "media", "messages",
-		"persons", "settings", "webhooks"}
+	return []string{
+		"access", "agents", "chats", "dead-letters", "events", "instances", "keys", "media", "messages",
+		"persons", "settings", "webhooks",
+	}
 }
 
 // Create makes a key. Nobody can give more than they have.
@@ -56,8 +58,10 @@ func (s *Keys) Create(ctx context.Context, who *omni.APIKey, req KeyRequest) (*C
 		return nil, err
 	}
 	key, prefix := omni.NewAPIKey()
-	stored, err := s.store.CreateAPIKey(ctx, omni.APIKey{TenantID: who.TenantID, Name: strings.TrimSpace(req.Name),
-		Prefix: prefix, Scopes: req.Scopes, InstanceIDs: req.InstanceIDs, ExpiresAt: req.ExpiresAt}, omni.HashAPIKey(key))
+	stored, err := s.store.CreateAPIKey(ctx, omni.APIKey{
+		TenantID: who.TenantID, Name: strings.TrimSpace(req.Name),
+		Prefix: prefix, Scopes: req.Scopes, InstanceIDs: req.InstanceIDs, ExpiresAt: req.ExpiresAt,
+	}, omni.HashAPIKey(key))
 	if err != nil {
 		return nil, err
 	}

@@ -84,8 +84,10 @@ func (m *Messages) Send(ctx context.Context, who *omni.APIKey, req SendRequest, 
 	}
 	acc, err := m.store.AcceptOutbound(ctx, *d)
 	if errors.Is(err, omni.ErrKeyReused) {
-		return nil, &Error{Kind: KindInvalid, Code: CodeKeyReused,
-			Detail: "this Idempotency-Key was used for another request within the last 24 hours"}
+		return nil, &Error{
+			Kind: KindInvalid, Code: CodeKeyReused,
+			Detail: "this Idempotency-Key was used for another request within the last 24 hours",
+		}
 	}
 	if err != nil {
 		return nil, err
@@ -133,8 +135,10 @@ func (m *Messages) Cancel(ctx context.Context, who *omni.APIKey, id uuid.UUID) e
 	}
 	err = m.store.CancelScheduled(ctx, who.TenantID, id)
 	if errors.Is(err, omni.ErrNotScheduled) {
-		return &Error{Kind: KindConflict, Code: CodeNotScheduled,
-			Detail: fmt.Sprintf("the message is %s: only a scheduled one can be cancelled", msg.Status)}
+		return &Error{
+			Kind: KindConflict, Code: CodeNotScheduled,
+			Detail: fmt.Sprintf("the message is %s: only a scheduled one can be cancelled", msg.Status),
+		}
 	}
 	if err != nil {
 		return err
@@ -162,14 +166,18 @@ func (m *Messages) draft(ctx context.Context, who *omni.APIKey, req SendRequest,
 	}
 	ch, ok := channels.Lookup(t.instance.Channel)
 	if !ok {
-		return nil, &Error{Kind: KindUnavailable, Code: CodeUnavailable,
-			Detail: "channel " + t.instance.Channel + " is not part of this hub"}
+		return nil, &Error{
+			Kind: KindUnavailable, Code: CodeUnavailable,
+			Detail: "channel " + t.instance.Channel + " is not part of this hub",
+		}
 	}
 	if err := checkContent(t.instance.Channel, ch.Info().Capabilities, &req.Content); err != nil {
 		return nil, err
 	}
-	d := &omni.OutboundDraft{TenantID: who.TenantID, InstanceID: t.instance.ID, Channel: t.instance.Channel, Chat: t.chat,
-		PersonID: t.person, Content: req.Content, Traceparent: traceparent(ctx)}
+	d := &omni.OutboundDraft{
+		TenantID: who.TenantID, InstanceID: t.instance.ID, Channel: t.instance.Channel, Chat: t.chat,
+		PersonID: t.person, Content: req.Content, Traceparent: traceparent(ctx),
+	}
 	if err := m.replyTo(ctx, who, req.ReplyTo, d); err != nil {
 		return nil, err
 	}
@@ -238,8 +246,10 @@ func (m *Messages) start(ctx context.Context, acc *omni.OutboundAccepted) error 
 	if acc.SendAt != nil {
 		delay = max(time.Until(*acc.SendAt), 0)
 	}
-	in := workflows.OutboundInput{TenantID: acc.TenantID, InstanceID: acc.InstanceID, Channel: acc.Channel,
-		ChatID: acc.ChatID, MessageID: acc.MessageID, Traceparent: acc.Traceparent}
+	in := workflows.OutboundInput{
+		TenantID: acc.TenantID, InstanceID: acc.InstanceID, Channel: acc.Channel,
+		ChatID: acc.ChatID, MessageID: acc.MessageID, Traceparent: acc.Traceparent,
+	}
 	if err := m.engine.StartOutbound(ctx, in, delay); err != nil {
 		return fmt.Errorf("starting the delivery of message %s: %w", acc.MessageID, err)
 	}

@@ -95,8 +95,10 @@ func (m *Messages) targetPerson(ctx context.Context, who *omni.APIKey, req *Send
 		if err != nil {
 			return nil, err
 		}
-		return &target{instance: in, person: &person.ID,
-			chat: message.Chat{ID: i.PlatformUserID, Type: message.ChatDM, Name: i.Name}}, nil
+		return &target{
+			instance: in, person: &person.ID,
+			chat: message.Chat{ID: i.PlatformUserID, Type: message.ChatDM, Name: i.Name},
+		}, nil
 	}
 	if !seen && who.InstanceIDs != nil {
 		return nil, notFound("person")

@@ -50,8 +50,10 @@ func (m *Messages) Trace(ctx context.Context, who *omni.APIKey, id uuid.UUID) (*
 	if err != nil {
 		return nil, err
 	}
-	t := &omni.Trace{MessageID: id, CorrelationID: id, Status: msg.Status, TurnID: msg.TurnID,
-		Steps: []omni.TraceStep{}, Workflows: []omni.TraceWorkflow{}, Replies: []uuid.UUID{}}
+	t := &omni.Trace{
+		MessageID: id, CorrelationID: id, Status: msg.Status, TurnID: msg.TurnID,
+		Steps: []omni.TraceStep{}, Workflows: []omni.TraceWorkflow{}, Replies: []uuid.UUID{},
+	}
 	if msg.CorrelationID != nil {
 		t.CorrelationID = *msg.CorrelationID
 	}
@@ -70,7 +72,7 @@ func (m *Messages) Trace(ctx context.Context, who *omni.APIKey, id uuid.UUID) (*
 		return nil, err
 	}
 	t.Steps = stepsOf(id, events)
-	t.Workflows = m.describe(ctx, workflowIDs(who.TenantID, msg, t, turn))
+	t.Workflows = m.describe(ctx, workflowIDs(who.TenantID, msg, turn))
 	return t, nil
 }
 
@@ -160,9 +162,11 @@ func stepsOf(of uuid.UUID, events []omni.Event) []omni.TraceStep {
 }
 
 func stepOf(of uuid.UUID, e *omni.Event, d *stepData) omni.TraceStep {
-	s := omni.TraceStep{Name: d.Step, Status: "completed", StartedAt: d.StartedAt.UTC(), DurationMs: d.DurationMs,
+	s := omni.TraceStep{
+		Name: d.Step, Status: "completed", StartedAt: d.StartedAt.UTC(), DurationMs: d.DurationMs,
 		Attempts: max(d.Attempts, 1), Error: d.Error,
-		Detail: omni.TraceStepDetail{EventIDs: []uuid.UUID{e.ID}, EventTypes: []string{string(e.Type)}, Part: d.Part}}
+		Detail: omni.TraceStepDetail{EventIDs: []uuid.UUID{e.ID}, EventTypes: []string{string(e.Type)}, Part: d.Part},
+	}
 	if s.Name == "" {
 		s.Name = string(e.Type)
 	}
@@ -172,7 +176,7 @@ func stepOf(of uuid.UUID, e *omni.Event, d *stepData) omni.TraceStep {
 	if d.MessageID != nil && *d.MessageID != of {
 		s.Detail.MessageID = d.MessageID
 	}
-	switch e.Type {
+	switch e.Type { //nolint:exhaustive // all others went well
 	case omni.EventAgentError, omni.EventMessageFailed, omni.EventTurnFailed, omni.EventMessageExpired, omni.EventMessageUnknown:
 		s.Status = "failed"
 	}
@@ -184,8 +188,10 @@ func stepOf(of uuid.UUID, e *omni.Event, d *stepData) omni.TraceStep {
 func inboundStep(of uuid.UUID, d *stepData) omni.TraceStep {
 	// Postgres keeps microseconds: more would put the edge behind what follows.
 	received := d.ReceivedAt.UTC().Truncate(time.Microsecond)
-	s := omni.TraceStep{Name: string(omni.EventChannelInbound), Status: "completed", StartedAt: received, Attempts: 1,
-		Detail: omni.TraceStepDetail{EventTypes: []string{string(omni.EventChannelInbound)}}}
+	s := omni.TraceStep{
+		Name: string(omni.EventChannelInbound), Status: "completed", StartedAt: received, Attempts: 1,
+		Detail: omni.TraceStepDetail{EventTypes: []string{string(omni.EventChannelInbound)}},
+	}
 	if d.MessageID != nil && *d.MessageID != of {
 		s.Detail.MessageID = d.MessageID
 	}
@@ -197,7 +203,7 @@ func inboundStep(of uuid.UUID, d *stepData) omni.TraceStep {
 
 // workflowIDs are the workflows that may have worked for the message: its own,
 // its leader's, and whichever adopted the turn.
-func workflowIDs(tenant string, msg *omni.Message, t *omni.Trace, turn *omni.TurnTrace) []string {
+func workflowIDs(tenant string, msg *omni.Message, turn *omni.TurnTrace) []string {
 	var ids []string
 	add := func(id string) {
 		if id != "" && !slices.Contains(ids, id) {
@@ -220,7 +226,7 @@ func workflowIDs(tenant string, msg *omni.Message, t *omni.Trace, turn *omni.Tur
 // describe looks the workflows up. One that Temporal does not know (any more)
 // is left out; while Temporal is away they are named without run.
 func (m *Messages) describe(ctx context.Context, ids []string) []omni.TraceWorkflow {
-	out := []omni.TraceWorkflow{}
+	out := make([]omni.TraceWorkflow, 0, len(ids))
 	for _, id := range ids {
 		w := omni.TraceWorkflow{ID: id, Type: workflowType(id)}
 		if m.workflows != nil {

@@ -100,7 +100,7 @@ func (b *Box) Open(sealed []byte, owner string) ([]byte, error) {
 	}
 	plain, err := b.aead.Open(nil, sealed[1+keyIDSize:headSize], sealed[headSize:], associated(sealed, owner))
 	if err != nil {
-		return nil, fmt.Errorf("opening a secret: it was altered, or belongs to another owner")
+		return nil, errors.New("opening a secret: it was altered, or belongs to another owner")
 	}
 	return plain, nil
 }

@@ -46,7 +46,7 @@ func (s *Store) ListAPIKeys(ctx context.Context, tenant string, p omni.Page) ([]
 	var w where
 	w.and("tenant_id = ?", tenant)
 	w.conds = append(w.conds, "revoked_at IS NULL")
-	rows, err := s.pool.Query(ctx, "SELECT * FROM api_keys"+w.page("", p), w.args...)
+	rows, err := s.pool.Query(ctx, "SELECT "+apiKeyColumns+" FROM api_keys"+w.page("", p), w.args...)
 	if err != nil {
 		return nil, wrap(err, "listing API keys")
 	}

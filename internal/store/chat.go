@@ -33,7 +33,7 @@ func (s *Store) ListChats(ctx context.Context, tenant string, f omni.ChatFilter,
 	if f.Paused != nil {
 		w.and("(paused AND (paused_until IS NULL OR paused_until > now())) = ?", *f.Paused)
 	}
-	rows, err := s.pool.Query(ctx, "SELECT * FROM chats"+w.page("", p), w.args...)
+	rows, err := s.pool.Query(ctx, "SELECT "+chatColumns+" FROM chats"+w.page("", p), w.args...)
 	if err != nil {
 		return nil, wrap(err, "listing chats")
 	}

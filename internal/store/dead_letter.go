@@ -30,7 +30,7 @@ func (s *Store) ListDeadLetters(ctx context.Context, tenant string, f omni.DeadL
 	w.andID("EXISTS (SELECT FROM messages m WHERE m.id = d.message_id AND m.person_id = ?)", f.PersonID)
 	w.andText("d.step = ?", f.Step)
 	w.andText("d.status = ?", f.Status)
-	rows, err := s.pool.Query(ctx, "SELECT d.* FROM dead_letters d"+w.page("d.", p), w.args...)
+	rows, err := s.pool.Query(ctx, "SELECT "+deadLetterColumns+" FROM dead_letters d"+w.page("d.", p), w.args...)
 	if err != nil {
 		return nil, wrap(err, "listing dead letters")
 	}

@@ -81,15 +81,15 @@ func (w *where) types(patterns []string) {
 	if len(patterns) == 0 {
 		return
 	}
-	var any []string
+	var fits []string
 	for _, p := range patterns {
 		if head, ok := strings.CutSuffix(p, "*"); ok {
-			any = append(any, "starts_with(type, "+w.arg(head)+")")
+			fits = append(fits, "starts_with(type, "+w.arg(head)+")")
 			continue
 		}
-		any = append(any, "type = "+w.arg(p))
+		fits = append(fits, "type = "+w.arg(p))
 	}
-	w.conds = append(w.conds, "("+strings.Join(any, " OR ")+")")
+	w.conds = append(w.conds, "("+strings.Join(fits, " OR ")+")")
 }
 
 func xidText(p omni.Position) string { return strconv.FormatUint(p.Xid, 10) }

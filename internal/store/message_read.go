@@ -35,7 +35,7 @@ func (s *Store) ListMessages(ctx context.Context, tenant string, f omni.MessageF
 	w.andID("turn_id = ?", f.TurnID)
 	w.andText("direction = ?", f.Direction)
 	w.andText("status = ?", f.Status)
-	rows, err := s.pool.Query(ctx, "SELECT * FROM messages"+w.page("", p), w.args...)
+	rows, err := s.pool.Query(ctx, "SELECT "+messageColumns+" FROM messages"+w.page("", p), w.args...)
 	if err != nil {
 		return nil, wrap(err, "listing messages")
 	}

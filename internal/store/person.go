@@ -54,7 +54,7 @@ func (s *Store) ListPersons(ctx context.Context, tenant string, f omni.PersonFil
 			SELECT FROM identities i WHERE i.person_id = p.id
 			  AND (i.name ILIKE ? OR i.username ILIKE ? OR i.platform_user_id ILIKE ?)))`, like(f.Query))
 	}
-	rows, err := s.pool.Query(ctx, "SELECT p.* FROM persons p"+w.page("p.", p), w.args...)
+	rows, err := s.pool.Query(ctx, "SELECT "+personColumns+" FROM persons p"+w.page("p.", p), w.args...)
 	if err != nil {
 		return nil, wrap(err, "listing persons")
 	}
