@@ -37,7 +37,7 @@ func createInstance(env Env) *cobra.Command {
 		use: "create", short: "Create an instance", required: []string{"channel"},
 		long: "Creates an instance; it connects by itself. omni channels list names each channel's fields.\n\n" +
 			"  omni instances create --channel webchat --name support --agent echo\n" +
-			"  omni instances create --channel telegram --name bot --config botToken=123:abc \\\n" +
+			"  omni instances create --channel telegram --name bot --config botToken=$BOT_TOKEN \\\n" +
 			"      --agent openai --set agent.model=gpt-4o-mini --set messaging.debounceMode=fixed",
 		flags: func(cmd *cobra.Command) {
 			cmd.Flags().String("channel", "", "custom, webchat, telegram, …")
