@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"log/slog"
 	"os"
+	"slices"
 
 	"go.temporal.io/server/common/log"
 	"go.temporal.io/server/common/log/tag"
@@ -12,7 +13,10 @@ import (
 
 // logger hands the server's lines to slog, one level lower than the server
 // puts them: it calls every lost race and every client that left a warning.
-type logger struct{ log *slog.Logger }
+type logger struct {
+	log  *slog.Logger
+	tags []tag.Tag // of With: the server makes many loggers that never log
+}
 
 var (
 	_ log.Logger     = logger{}
@@ -24,7 +28,7 @@ func (l logger) at(level slog.Level, msg string, tags []tag.Tag) {
 	if !l.log.Enabled(ctx, level) {
 		return
 	}
-	l.log.LogAttrs(ctx, level, msg, attributes(tags)...)
+	l.log.LogAttrs(ctx, level, msg, append(attributes(l.tags), attributes(tags)...)...)
 }
 
 func (l logger) Debug(string, ...tag.Tag)           {}
@@ -47,12 +51,7 @@ func (l logger) Fatal(msg string, tags ...tag.Tag) {
 
 // With implements log.WithLogger.
 func (l logger) With(tags ...tag.Tag) log.Logger {
-	attrs := attributes(tags)
-	args := make([]any, len(attrs))
-	for i, attr := range attrs {
-		args[i] = attr
-	}
-	return logger{l.log.With(args...)}
+	return logger{l.log, append(slices.Clip(l.tags), tags...)}
 }
 
 func attributes(tags []tag.Tag) []slog.Attr {

@@ -43,11 +43,11 @@ func prepareSchema(ctx context.Context, options Options, logger log.Logger) erro
 		if err := ctx.Err(); err != nil {
 			return err
 		}
-		if err := upgrade(options, db, logger); err != nil {
+		if err := upgrade(ctx, options, db, logger); err != nil {
 			return fmt.Errorf("upgrading the schema of database %s: %w", db.name, err)
 		}
 	}
-	return nil
+	return dropIndexes(ctx, options)
 }
 
 // codeDuplicateDatabase is Postgres's error for a database that exists: made
@@ -81,7 +81,7 @@ func createDatabases(ctx context.Context, url string, names ...string) error {
 	return nil
 }
 
-func upgrade(options Options, db database, logger log.Logger) error {
+func upgrade(ctx context.Context, options Options, db database, logger log.Logger) error {
 	conn, err := sqltool.NewConnection(options.sqlConfig(db.name, 1), logger)
 	if err != nil {
 		return err
@@ -97,6 +97,9 @@ func upgrade(options Options, db database, logger log.Logger) error {
 	}
 	if strings.TrimPrefix(current, "v") == db.version {
 		return nil
+	}
+	if err := restoreIndexes(ctx, options); err != nil {
+		return err
 	}
 	update := &toolschema.UpdateConfig{DBName: db.name, SchemaName: path.Join(schemaDir, db.schema)}
 	return toolschema.NewUpdateSchemaTask(conn, update, logger).Run()

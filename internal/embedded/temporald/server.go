@@ -47,11 +47,11 @@ func (s *Server) Address() string {
 
 // Start prepares the databases and returns when the frontend serves.
 func (s *Server) Start(ctx context.Context) error {
-	log := logger{s.options.Log}
+	log := logger{log: s.options.Log}
 	if err := prepareSchema(ctx, s.options, log); err != nil {
 		return err
 	}
-	p, err := choosePorts(s.options.Port)
+	p, err := choosePorts(ctx, s.options.Port)
 	if err != nil {
 		return err
 	}
@@ -141,14 +141,15 @@ func (s *Server) Stop(ctx context.Context) error {
 
 // choosePorts takes free ports for the services that are not asked for by
 // name. All listeners are open at once, so no port is chosen twice.
-func choosePorts(frontend int) (ports, error) {
+func choosePorts(ctx context.Context, frontend int) (ports, error) {
+	var listen net.ListenConfig
 	wanted := ports{
 		primitives.FrontendService: frontend, primitives.HistoryService: 0,
 		primitives.MatchingService: 0, primitives.WorkerService: 0,
 	}
 	chosen := ports{}
 	for service, port := range wanted {
-		listener, err := net.Listen("tcp", net.JoinHostPort(loopback, strconv.Itoa(port)))
+		listener, err := listen.Listen(ctx, "tcp", net.JoinHostPort(loopback, strconv.Itoa(port)))
 		if err != nil {
 			return nil, fmt.Errorf("taking a port for Temporal: %w", err)
 		}

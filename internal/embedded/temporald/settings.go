@@ -78,9 +78,10 @@ func (o Options) serverConfig(p ports) *config.Config {
 // dynamicSettings are chosen for one hub on one machine.
 func dynamicSettings() dynamicconfig.StaticClient {
 	return dynamicconfig.StaticClient{
-		// A new namespace or search attribute is seen at once.
-		dynamicconfig.NamespaceCacheRefreshInterval.Key():           time.Second,
-		dynamicconfig.ForceSearchAttributesCacheRefreshOnRead.Key(): true,
+		// A new namespace or search attribute (on SQL a name in the namespace)
+		// is seen soon. Forcing a refresh on each read would cost a dozen
+		// queries for every workflow, one after the other.
+		dynamicconfig.NamespaceCacheRefreshInterval.Key(): time.Second,
 		// The first workflow task and activities travel in the answer.
 		dynamicconfig.EnableEagerWorkflowStart.Key():     true,
 		dynamicconfig.EnableActivityEagerExecution.Key(): true,
