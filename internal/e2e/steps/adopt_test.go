@@ -28,6 +28,7 @@ func TestAdoption(t *testing.T) {
 		})
 		w.sweep(t)
 		w.adoptedBy(t, l, turn, "one")
+		w.record(t, workflows.TypeTurn, "while-collecting", activities.TurnWorkflowID(turn, 2))
 	})
 	t.Run("during the agent call", func(t *testing.T) {
 		t.Parallel()
@@ -40,6 +41,7 @@ func TestAdoption(t *testing.T) {
 		<-agent.called // by the workflow that adopted it
 		close(release)
 		w.adoptedBy(t, l, turn, "the answer")
+		w.record(t, workflows.TypeTurn, "during-the-agent-call", activities.TurnWorkflowID(turn, 2))
 		require.Equal(t, agent.calls()[0], agent.calls()[1], "asking again is told by the key")
 	})
 	t.Run("between two parts", func(t *testing.T) {
@@ -48,6 +50,7 @@ func TestAdoption(t *testing.T) {
 		turn := w.orphan(t, l, "one\n\ntwo", func() { l.hears(t, 10*time.Second, "c1", "one") })
 		w.sweep(t)
 		w.adoptedBy(t, l, turn, "one", "two")
+		w.record(t, workflows.TypeTurn, "between-two-parts", activities.TurnWorkflowID(turn, 2))
 	})
 	t.Run("by who waits behind", func(t *testing.T) {
 		t.Parallel()
@@ -63,6 +66,8 @@ func TestAdoption(t *testing.T) {
 		require.Equal(t, 2, w.turnOf(t, l.message("m1")).epoch)
 		w.finished(t, activities.TurnWorkflowID(turn, 2))
 		require.Equal(t, 1, w.events(t, l.message("m1"))["message.sent"])
+		w.finished(t, workflows.MessageWorkflowID(l.message("m2")))
+		w.record(t, workflows.TypeMessage, "waits-behind", workflows.MessageWorkflowID(l.message("m2")))
 	})
 }
 
@@ -82,10 +87,12 @@ func (w *watched) orphan(t *testing.T, l *line, text string, moment func()) uuid
 // sweep runs the janitor now.
 func (w *watched) sweep(t *testing.T) {
 	t.Helper()
-	run, err := w.temporal.ExecuteWorkflow(t.Context(), client.StartWorkflowOptions{ID: "sweep/" + uuid.NewString(),
-		TaskQueue: workflows.QueuePipeline}, workflows.TypeJanitor)
+	id := "sweep/" + uuid.NewString()
+	run, err := w.temporal.ExecuteWorkflow(t.Context(), client.StartWorkflowOptions{ID: id, TaskQueue: workflows.QueuePipeline},
+		workflows.TypeJanitor)
 	require.NoError(t, err)
 	require.NoError(t, run.Get(t.Context(), nil))
+	w.record(t, workflows.TypeJanitor, "adopts", id)
 }
 
 func (w *watched) adoptedBy(t *testing.T, l *line, turn uuid.UUID, want ...string) {

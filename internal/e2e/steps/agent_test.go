@@ -41,6 +41,7 @@ func TestQuickAgent(t *testing.T) {
 	require.Greater(t, time.Since(began), 9*time.Second, "four seconds of the first call, six of the second")
 	w.finished(t, workflows.MessageWorkflowID(id))
 	require.Equal(t, 1, scheduled(w.history(t, workflows.MessageWorkflowID(id)), activities.AgentReply))
+	w.record(t, workflows.TypeMessage, "quick-agent-turns-slow", workflows.MessageWorkflowID(id))
 	calls := agent.calls()[enough+1:]
 	require.Len(t, calls, 2)
 	require.Equal(t, calls[0], calls[1])
@@ -90,6 +91,9 @@ func TestAgentThatNeverAnswers(t *testing.T) {
 			events := w.events(t, id)
 			require.Equal(t, letters[0].attempts+1, events["agent.error"])
 			require.Equal(t, 1, events["turn.failed"])
+			if name == "unreachable" {
+				w.record(t, workflows.TypeMessage, "agent-unreachable", workflows.MessageWorkflowID(id))
+			}
 			if c.agent == silent {
 				require.Contains(t, letters[0].error, "no answer within 1 s")
 			}

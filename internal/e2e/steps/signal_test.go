@@ -58,6 +58,9 @@ func TestSignalDuringEachStep(t *testing.T) {
 				}
 				d.line.hears(t, 5*time.Second, d.chat, d.way.want...)
 				w.answeredOnce(t, d)
+				if when == before && (s.point == "ReceiptPart" || s.point == "CloseTurn") {
+					w.record(t, workflows.TypeMessage, s.way.name+"-signalled-"+s.point, id)
+				}
 			})
 		}
 	}
