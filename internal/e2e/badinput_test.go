@@ -3,7 +3,6 @@ package e2e
 import (
 	"bytes"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"net/http"
 	"os"
@@ -176,7 +175,7 @@ func refusesToStart(t *testing.T, h *hub) {
 			cmd.Stdout, cmd.Stderr = &stdout, &stderr
 			err := cmd.Run()
 			var exit *exec.ExitError
-			require.True(t, errors.As(err, &exit), "%v\n%s", err, stdout.String())
+			require.ErrorAs(t, err, &exit, stdout.String())
 			require.Equal(t, 1, exit.ExitCode(), stderr.String())
 			require.Empty(t, stdout.String())
 			text := strings.TrimSuffix(stderr.String(), "\n")

@@ -39,8 +39,9 @@ func newPage(t *testing.T) *page {
 	if os.Geteuid() == 0 {
 		options = append(options, chromedp.NoSandbox) // which root cannot have
 	}
-	// Without a user-data-dir chromedp makes a fresh one and removes it.
-	allocator, release := chromedp.NewExecAllocator(context.Background(), options...) //nolint:usetesting // it outlives the test's context, to end in order
+	// Not the test's context: the browser ends in order, in the cleanup. Without a
+	// user-data-dir chromedp makes a fresh one and removes it.
+	allocator, release := chromedp.NewExecAllocator(context.Background(), options...)
 	ctx, cancel := chromedp.NewContext(allocator)
 	t.Cleanup(func() {
 		_ = chromedp.Cancel(ctx) // waits for the browser to end
@@ -86,5 +87,5 @@ func read[T any](p *page, action chromedp.Action[T]) T {
 // screenshot writes what is to be seen as a PNG.
 func (p *page) screenshot(path string) {
 	p.t.Helper()
-	require.NoError(p.t, os.WriteFile(path, read(p, chromedp.CaptureScreenshot()), 0o644)) //nolint:gosec // a file of the repository
+	require.NoError(p.t, os.WriteFile(path, read(p, chromedp.CaptureScreenshot()), 0o644))
 }
