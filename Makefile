@@ -4,6 +4,7 @@
 GO          ?= go
 TOOLS       := bin/tools
 GOLANGCI    := v2.15.0
+WFCHECK     := v0.6.0
 SQLC        := v1.30.0
 VERSION     ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
 LDFLAGS     := -s -w -X github.com/omnihub/omni/internal/cli.version=$(VERSION)
@@ -61,8 +62,15 @@ fuzz: need-go ## every fuzz target for FUZZTIME (60s)
 	  done; done
 
 .PHONY: lint
-lint: need-go $(TOOLS)/golangci-lint-$(GOLANGCI) ## golangci-lint, pinned
+lint: need-go workflowcheck $(TOOLS)/golangci-lint-$(GOLANGCI) ## golangci-lint and workflowcheck, pinned
 	$(TOOLS)/golangci-lint-$(GOLANGCI) run ./...
+
+.PHONY: workflowcheck
+workflowcheck: need-go $(TOOLS)/workflowcheck-$(WFCHECK) ## no clock, randomness or goroutine in the workflows
+	$(TOOLS)/workflowcheck-$(WFCHECK) ./workflows/...
+	@# A check that cannot fail guards nothing.
+	@! $(TOOLS)/workflowcheck-$(WFCHECK) ./workflows/testdata/nondeterministic >/dev/null 2>&1 \
+	  || { echo "workflowcheck does not notice time.Now"; exit 1; }
 
 .PHONY: fmt
 fmt: need-go $(TOOLS)/golangci-lint-$(GOLANGCI) ## format the code
@@ -121,6 +129,11 @@ $(TOOLS)/golangci-lint-$(GOLANGCI):
 	@mkdir -p $(TOOLS)
 	GOBIN=$(abspath $(TOOLS)) $(GO) install github.com/golangci/golangci-lint/v2/cmd/golangci-lint@$(GOLANGCI)
 	@mv $(TOOLS)/golangci-lint $@
+
+$(TOOLS)/workflowcheck-$(WFCHECK):
+	@mkdir -p $(TOOLS)
+	GOBIN=$(abspath $(TOOLS)) $(GO) install go.temporal.io/sdk/contrib/tools/workflowcheck@$(WFCHECK)
+	@mv $(TOOLS)/workflowcheck $@
 
 $(TOOLS)/sqlc-$(SQLC):
 	@mkdir -p $(TOOLS)
