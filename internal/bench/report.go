@@ -93,13 +93,16 @@ func writeRatios(b *strings.Builder, o options, all []*figures) {
 }
 
 func number(v float64, digits int) string {
-	if math.IsNaN(v) {
-		return ""
+	if math.IsNaN(v) || v == 0 {
+		return "" // not measured
 	}
 	return fmt.Sprintf("%.*f", digits, v)
 }
 
 func millis(d time.Duration) string {
+	if d == 0 {
+		return ""
+	}
 	ms := float64(d) / float64(time.Millisecond)
 	if ms >= 100 {
 		return number(ms, 0) + " ms"
