@@ -14,6 +14,8 @@ BUILD       := $(GO) build -ldflags "$(LDFLAGS)"
 # Temporal's server is big: two packages at once already fill a small machine.
 TESTFLAGS   ?= -shuffle=on -timeout=20m
 FUZZTIME    ?= 60s
+# -short: a smoke run; -write docs/performance.md: keep the report.
+BENCHFLAGS  ?=
 # Race-tested: everything of ours but what starts whole hubs.
 RACE_PACKAGES = $(shell $(GO) list ./... | grep -v -e /internal/e2e -e /internal/bench)
 
@@ -47,7 +49,7 @@ e2e: need-go need-postgres need-chromium ## the tests that run whole hubs and ki
 
 .PHONY: bench
 bench: need-go ## the benchmark on the embedded stack; prints the table of docs/performance.md
-	$(GO) run ./internal/bench
+	$(GO) run ./internal/bench $(BENCHFLAGS)
 
 .PHONY: histories
 histories: need-go need-postgres ## record workflow histories that replay tests keep
