@@ -202,17 +202,37 @@ BEGIN
 END $$;
 -- +goose StatementEnd
 
+-- Keeps a sender's leases for another while. Like every call it locks the chat
+-- first: the other way round it would wait for a claim that waits for it. The
+-- chat's lease has no holder but the turn's sender, so one that was replaced
+-- neither keeps nor gives back what is another's by now.
+-- +goose StatementBegin
+CREATE FUNCTION sender_renew(p_chat uuid, p_unit uuid, p_sender text) RETURNS void LANGUAGE plpgsql AS $$
+BEGIN
+    PERFORM FROM chats WHERE id = p_chat FOR NO KEY UPDATE;
+    UPDATE turns SET sender_until = clock_timestamp() + interval '15 seconds',
+        due_at = greatest(due_at, clock_timestamp() + interval '60 seconds')
+    WHERE id = p_unit AND sender = p_sender;
+    IF FOUND OR NOT EXISTS (SELECT FROM turns WHERE id = p_unit) THEN
+        UPDATE chats SET delivering_until = clock_timestamp() + interval '15 seconds' WHERE id = p_chat AND delivering = p_unit;
+    END IF;
+END $$;
+-- +goose StatementEnd
+
 -- Gives the leases back, where a sender stops without a receipt.
 -- +goose StatementBegin
 CREATE FUNCTION sender_release(p_chat uuid, p_unit uuid, p_sender text) RETURNS void LANGUAGE plpgsql AS $$
 BEGIN
+    PERFORM FROM chats WHERE id = p_chat FOR NO KEY UPDATE;
     UPDATE turns SET sender = NULL WHERE id = p_unit AND sender = p_sender;
-    UPDATE chats SET delivering = NULL WHERE id = p_chat AND delivering = p_unit;
+    IF FOUND OR NOT EXISTS (SELECT FROM turns WHERE id = p_unit AND sender IS NOT NULL) THEN
+        UPDATE chats SET delivering = NULL WHERE id = p_chat AND delivering = p_unit;
+    END IF;
 END $$;
 -- +goose StatementEnd
 
 -- +goose Down
-DROP FUNCTION sender_release(uuid, uuid, text),
+DROP FUNCTION sender_release(uuid, uuid, text), sender_renew(uuid, uuid, text),
     part_receipt(uuid, uuid, text, text, text, uuid, text, int, text, timestamptz, int),
     outbound_claim(uuid, uuid, text, interval, timestamptz),
     part_claim(uuid, uuid, text, int, text, interval, boolean, timestamptz),

@@ -10,7 +10,6 @@ import (
 
 	"github.com/omnihub/omni/channels/message"
 	"github.com/omnihub/omni/internal/omni"
-	"github.com/omnihub/omni/internal/store/dbsqlc"
 )
 
 // ClaimPart hands out the next part of a turn's reply, committed as sending.
@@ -86,8 +85,7 @@ func (s *Store) ReleaseSender(ctx context.Context, chat, unit uuid.UUID, sender 
 
 // RenewSender keeps a sender's leases for another 15 seconds.
 func (s *Store) RenewSender(ctx context.Context, chat, unit uuid.UUID, sender string) error {
-	if err := s.q.RenewSender(ctx, dbsqlc.RenewSenderParams{ChatID: chat, Unit: uuid.NullUUID{UUID: unit, Valid: true},
-		Sender: sender}); err != nil {
+	if _, err := s.pool.Exec(ctx, `SELECT sender_renew($1,$2,$3)`, chat, unit, sender); err != nil {
 		return fmt.Errorf("renewing the delivery of %s: %w", unit, err)
 	}
 	return nil
