@@ -47,7 +47,7 @@ func Reply(ctx workflow.Context, in ReplyInput, isQuick bool, timeout, retryFor 
 		Summary:                "turn " + in.Turn.TurnID.String(),
 		StartToCloseTimeout:    timeout + 15*time.Second,                // the call's own timeout ends it first
 		ScheduleToCloseTimeout: max(retryFor, timeout) + 30*time.Second, // the step itself ends in time
-		HeartbeatTimeout:       5 * time.Second,
+		HeartbeatTimeout:       HeartbeatTimeout,
 		RetryPolicy: &temporal.RetryPolicy{
 			InitialInterval: agentRetryFirst, BackoffCoefficient: 2, MaximumInterval: agentRetryMost,
 		},

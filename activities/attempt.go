@@ -48,10 +48,10 @@ func Heartbeat(ctx context.Context) (stop func()) {
 }
 
 const (
-	// heartbeatFirst: the server counts HeartbeatTimeout (5 s) from the start
+	// heartbeatFirst: the server counts HeartbeatTimeout from the start
 	// of the activity by itself. Each heartbeat is a write to its database;
 	// most calls of agents end before they need one.
 	heartbeatFirst = 3500 * time.Millisecond
-	// heartbeatEvery is offered to the client, which sends one every 4 s.
+	// heartbeatEvery is offered to the client, which sends one every 80 % of HeartbeatTimeout.
 	heartbeatEvery = time.Second
 )

@@ -33,6 +33,11 @@ const (
 // takes over. It stays below the workflow task's timeout.
 const QuickDeadline = 4 * time.Second
 
+// HeartbeatTimeout is after how long without a sign of life a regular activity
+// is given to another process. The client sends one at most every 80 % of it:
+// less than this leaves a busy machine too little time for its call.
+const HeartbeatTimeout = 8 * time.Second
+
 // Step describes one entry of the catalogue; docs/pipeline-steps.md is made
 // from it and a test holds it against what the workers register.
 type Step struct {

@@ -46,7 +46,7 @@ func Send(ctx workflow.Context, in SendInput, isQuick bool) (SendOutput, error) 
 	return runRegular[SendOutput](workflow.WithActivityOptions(ctx, workflow.ActivityOptions{
 		TaskQueue:           QueueDelivery,
 		StartToCloseTimeout: time.Hour, // many parts with human delays; heartbeats find the dead
-		HeartbeatTimeout:    5 * time.Second,
+		HeartbeatTimeout:    HeartbeatTimeout,
 		RetryPolicy: &temporal.RetryPolicy{
 			InitialInterval: time.Second, BackoffCoefficient: 2, MaximumInterval: 30 * time.Second,
 		},
