@@ -9,20 +9,17 @@ import (
 // cause is the innermost message of an activity's failure: what went wrong,
 // without the engine's frames around it. Implementations have scrubbed it.
 func cause(err error) string {
-	var app *temporal.ApplicationError
-	if errors.As(err, &app) {
+	if app, ok := errors.AsType[*temporal.ApplicationError](err); ok {
 		return app.Message()
 	}
-	var timeout *temporal.TimeoutError
-	if errors.As(err, &timeout) {
+	if timeout, ok := errors.AsType[*temporal.TimeoutError](err); ok {
 		return "timed out: " + timeout.TimeoutType().String()
 	}
 	return err.Error()
 }
 
 func causeType(err error) string {
-	var app *temporal.ApplicationError
-	if errors.As(err, &app) {
+	if app, ok := errors.AsType[*temporal.ApplicationError](err); ok {
 		return app.Type()
 	}
 	return ""

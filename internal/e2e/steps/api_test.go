@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"maps"
 	"net/http"
 	"testing"
 	"time"
@@ -89,9 +90,7 @@ func (s *site) newLine(t *testing.T, settings object) *line {
 	t.Cleanup(out.Close)
 	body := object{"name": t.Name(), "channel": "custom",
 		"channelConfig": object{"secret": secret, "callbackUrl": out.URL()}, "agent": object{"provider": "echo"}}
-	for k, v := range settings {
-		body[k] = v
-	}
+	maps.Copy(body, settings)
 	l := &line{site: s, out: out, id: s.instance(t, body)}
 	l.Client = &customtest.Client{URL: s.url("/webhook/custom/" + l.id.String()), Secret: secret}
 	return l

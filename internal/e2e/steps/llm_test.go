@@ -2,6 +2,7 @@ package steps
 
 import (
 	"encoding/json"
+	"maps"
 	"net/http"
 	"net/http/httptest"
 	"sync"
@@ -32,9 +33,7 @@ func newLLM(t *testing.T, reply func(r *http.Request, texts []string) (int, stri
 // agent is the instance's agent object.
 func (l *llm) agent(extra object) object {
 	a := object{"provider": "openai", "apiUrl": l.URL + "/v1", "apiKey": "sk-test", "model": "test"}
-	for k, v := range extra {
-		a[k] = v
-	}
+	maps.Copy(a, extra)
 	return a
 }
 
