@@ -2,7 +2,6 @@ package agent_test
 
 import (
 	"context"
-	"errors"
 	"net/http"
 	"testing"
 	"time"
@@ -425,5 +424,5 @@ func TestAStoreThatFailsIsNoAgentError(t *testing.T) {
 	turn := w.say(dm, "Ana", "hello")
 	turn.TurnID = uuid.New()
 	_, err := w.reply(turn)
-	require.True(t, errors.Is(err, omni.ErrNotFound), "%v", err)
+	require.ErrorIs(t, err, omni.ErrNotFound, "%v", err)
 }

@@ -90,7 +90,6 @@ type delivery struct {
 	caps    channels.Capabilities
 	sender  string
 	attempt omni.Attempt
-	expires time.Time // after it, what was not begun is not begun
 }
 
 func (a *Activities) begin(ctx context.Context, in activities.SendInput) (*delivery, error) {

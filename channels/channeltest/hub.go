@@ -62,7 +62,7 @@ func (h *Hub) Config() channels.Config {
 
 // Deps is what a session is handed.
 func (h *Hub) Deps() channels.Deps {
-	return channels.Deps{Log: slog.New(slog.NewTextHandler(io.Discard, nil)), HTTP: h.HTTP, KV: h.KV, Live: h.Live}
+	return channels.Deps{Log: slog.New(slog.DiscardHandler), HTTP: h.HTTP, KV: h.KV, Live: h.Live}
 }
 
 // WebhookURL is where the instance's platform calls.

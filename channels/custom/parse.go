@@ -104,8 +104,7 @@ func malformed(err error) error {
 		return invalid(wrongType.Field, "must not be a JSON %s", wrongType.Value)
 	}
 	detail := "the body is not a JSON object"
-	var syntax *json.SyntaxError
-	if errors.As(err, &syntax) {
+	if syntax, ok := errors.AsType[*json.SyntaxError](err); ok {
 		detail = fmt.Sprintf("the body is not JSON: %s at byte %d", syntax.Error(), syntax.Offset)
 	}
 	return &channels.WebhookError{Status: http.StatusBadRequest, Code: "malformed_body", Field: "body", Detail: detail}

@@ -206,8 +206,7 @@ func rejected(reason string) *channels.SendError {
 
 // reasonOf drops the URL that net/http puts in front: it may carry a token.
 func reasonOf(err error) string {
-	var u *url.Error
-	if errors.As(err, &u) {
+	if u, ok := errors.AsType[*url.Error](err); ok {
 		err = u.Err
 	}
 	return err.Error()

@@ -107,8 +107,7 @@ func (a *api) call(ctx context.Context, method string, params, dest any) error {
 	req.Header.Set("Content-Type", "application/json")
 	resp, err := a.http.Do(req)
 	if err != nil {
-		var u *url.Error
-		if errors.As(err, &u) {
+		if u, ok := errors.AsType[*url.Error](err); ok {
 			err = u.Err // without the URL, which has the token
 		}
 		return fmt.Errorf("calling %s: %w", method, err)

@@ -73,8 +73,7 @@ func (a *api) reason(err error) string {
 	if errors.Is(err, context.DeadlineExceeded) {
 		return "Telegram did not answer in time"
 	}
-	var u *url.Error
-	if errors.As(err, &u) {
+	if u, ok := errors.AsType[*url.Error](err); ok {
 		err = u.Err
 	}
 	return a.scrub(clean(err.Error()))

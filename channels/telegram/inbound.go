@@ -3,6 +3,7 @@ package telegram
 import (
 	"encoding/json"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -136,12 +137,7 @@ func emojis(list []models.ReactionType) []string {
 const customEmojiPrefix = "custom:"
 
 func contains(list []string, s string) bool {
-	for _, v := range list {
-		if v == s {
-			return true
-		}
-	}
-	return false
+	return slices.Contains(list, s)
 }
 
 func chatOf(m *models.Message) message.Chat {

@@ -36,8 +36,7 @@ func (s *session) Send(ctx context.Context, out message.Outbound) (message.Recei
 		return message.Receipt{}, err
 	}
 	sent, raw, typed := s.send(ctx, to, out, models.ParseModeHTML)
-	var migrated *bot.MigrateError
-	if errors.As(raw, &migrated) {
+	if migrated, ok := errors.AsType[*bot.MigrateError](raw); ok {
 		to = chatRef{chat: int64(migrated.MigrateToChatID)}
 		sent, raw, typed = s.send(ctx, to, out, models.ParseModeHTML)
 	}

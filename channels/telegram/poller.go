@@ -34,7 +34,7 @@ type offset struct {
 }
 
 // value is what getUpdates is given; 0 asks for everything unconfirmed.
-func (o offset) value(now time.Time) int64 {
+func (o *offset) value(now time.Time) int64 {
 	if now.Sub(o.At) > offsetValidFor {
 		return 0
 	}

@@ -37,7 +37,7 @@ func cpuTime(postmaster int) (self, postgres time.Duration) {
 	return self, postgres
 }
 
-// readStat returns the fields behind the command's name: state, parent, …
+// readStat returns the fields behind the command's name: state, parent, ….
 func readStat(path string) (pid int, fields []string) {
 	content, err := os.ReadFile(path) //nolint:gosec // of /proc
 	if err != nil {

@@ -3,6 +3,7 @@ package bus
 import (
 	"fmt"
 	"math"
+	"slices"
 	"strings"
 	"time"
 	"unicode/utf8"
@@ -101,12 +102,7 @@ func needsTarget(k message.Kind) bool {
 }
 
 func knownKind(k message.Kind) bool {
-	for _, known := range message.Kinds() {
-		if k == known {
-			return true
-		}
-	}
-	return false
+	return slices.Contains(message.Kinds(), k)
 }
 
 func cleanContent(c *message.Content) {

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net/http"
+	"slices"
 	"time"
 
 	"github.com/google/uuid"
@@ -233,8 +234,8 @@ func mergeChecks(checks []control.Check) []control.Check {
 // stop ends the roles in reverse, then closes the connections.
 func (a *app) stop(ctx context.Context) error {
 	err := a.group.Stop(ctx)
-	for i := len(a.closers) - 1; i >= 0; i-- {
-		a.closers[i]()
+	for _, closeFunc := range slices.Backward(a.closers) {
+		closeFunc()
 	}
 	a.closers = nil
 	return err

@@ -55,8 +55,8 @@ func TestEveryFieldIsTagged(t *testing.T) {
 	t.Parallel()
 	typ := reflect.TypeFor[config.Config]()
 	seen := map[string]bool{}
-	for i := range typ.NumField() {
-		f := typ.Field(i)
+	for f := range typ.Fields() {
+		f := f
 		if !f.IsExported() {
 			continue
 		}

@@ -6,6 +6,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"sort"
 	"strings"
 
@@ -122,21 +123,12 @@ func unknown(values map[string]value) []error {
 	sort.Strings(names)
 	var errs []error
 	for _, name := range names {
-		if !strings.HasPrefix(name, "OMNI_") || contains(known, name) {
+		if !strings.HasPrefix(name, "OMNI_") || slices.Contains(known, name) {
 			continue
 		}
 		errs = append(errs, fmt.Errorf("unknown variable %s: did you mean %s?", name, nearest(name, known)))
 	}
 	return errs
-}
-
-func contains(list []string, item string) bool {
-	for _, have := range list {
-		if have == item {
-			return true
-		}
-	}
-	return false
 }
 
 // joined makes one line of several sentences.

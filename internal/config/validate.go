@@ -7,6 +7,7 @@ import (
 	"net/netip"
 	"net/url"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 )
@@ -104,7 +105,7 @@ func (f field) check(c *Config) error {
 	}
 	problem := ""
 	if choices, found := strings.CutPrefix(f.kind, "one-of:"); found {
-		if !contains(strings.Split(choices, ","), text) {
+		if !slices.Contains(strings.Split(choices, ","), text) {
 			problem = "must be one of " + strings.ReplaceAll(choices, ",", ", ")
 		}
 	} else {
@@ -118,7 +119,7 @@ func (f field) check(c *Config) error {
 
 func isURL(text string, schemes ...string) bool {
 	parsed, err := url.Parse(text)
-	return err == nil && parsed.Host != "" && contains(schemes, parsed.Scheme)
+	return err == nil && parsed.Host != "" && slices.Contains(schemes, parsed.Scheme)
 }
 
 func isNetwork(item string) bool {

@@ -89,8 +89,7 @@ func absentAttributes(ctx context.Context, c client.Client, namespace string) (m
 			}
 			return absent, nil
 		}
-		var missing *serviceerror.NamespaceNotFound
-		if !errors.As(err, &missing) {
+		if _, missing := errors.AsType[*serviceerror.NamespaceNotFound](err); !missing {
 			return nil, fmt.Errorf("listing search attributes of Temporal namespace %s: %w", namespace, err)
 		}
 		if err := pause(ctx); err != nil {

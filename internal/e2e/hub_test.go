@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"net"
 	"net/http"
 	"os"
@@ -246,9 +247,7 @@ func (h *hub) newLine(settings object) *line {
 	h.t.Cleanup(out.Close)
 	body := object{"name": h.t.Name(), "channel": "custom",
 		"channelConfig": object{"secret": secret, "callbackUrl": out.URL()}, "agent": object{"provider": "echo"}}
-	for k, v := range settings {
-		body[k] = v
-	}
+	maps.Copy(body, settings)
 	var created struct{ ID string }
 	h.call(http.MethodPost, "/api/v1/instances", body, &created)
 	l := &line{hub: h, id: created.ID, out: out,

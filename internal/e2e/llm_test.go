@@ -2,6 +2,7 @@ package e2e
 
 import (
 	"encoding/json"
+	"maps"
 	"net/http"
 	"net/http/httptest"
 	"sync"
@@ -31,9 +32,7 @@ func newLLM(t *testing.T, reply func(r *http.Request, texts []string) (int, stri
 // agent is the instance's agent object.
 func (l *llm) agent(extra object) object {
 	a := object{"provider": "openai", "apiUrl": l.URL + "/v1", "apiKey": "sk-test", "model": "test"}
-	for k, v := range extra {
-		a[k] = v
-	}
+	maps.Copy(a, extra)
 	return a
 }
 
@@ -69,16 +68,4 @@ func (l *llm) serve(w http.ResponseWriter, r *http.Request) {
 	_ = json.NewEncoder(w).Encode(object{"id": "c", "object": "chat.completion", "created": 1, "model": "test",
 		"choices": []object{{"index": 0, "finish_reason": "stop", "message": object{"role": "assistant", "content": text}}},
 		"usage":   object{"prompt_tokens": 1, "completion_tokens": 1, "total_tokens": 2}})
-}
-
-func (l *llm) set(reply func(r *http.Request, texts []string) (int, string)) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	l.reply = reply
-}
-
-func (l *llm) count() int {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.calls
 }

@@ -104,7 +104,7 @@ func TestSecondHubOnTheSameFolderIsRefused(t *testing.T) {
 	t.Parallel()
 	ctx := context.Background()
 	// With every part outside, only the folder is taken.
-	cfg := testConfig(t, "DATABASE_URL="+testkit.EmptyPostgres(t), "NATS_URL=nats://127.0.0.1:1", "TEMPORAL_ADDRESS=127.0.0.1:1")
+	cfg := testConfig(t, "DATABASE_URL="+testkit.EmptyPostgres(t), "NATS_URL="+testkit.NATSServer(t).ClientURL(), "TEMPORAL_ADDRESS=127.0.0.1:1")
 	first, err := embedded.Start(ctx, cfg, testLog())
 	require.NoError(t, err)
 	require.Empty(t, first.Checks())

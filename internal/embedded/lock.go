@@ -38,8 +38,7 @@ func writePID(file *os.File) error {
 
 // reason is why the system refused, without the path that the caller names.
 func reason(err error) error {
-	var pathErr *os.PathError
-	if errors.As(err, &pathErr) {
+	if pathErr, ok := errors.AsType[*os.PathError](err); ok {
 		return pathErr.Err
 	}
 	return err

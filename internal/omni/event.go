@@ -12,13 +12,13 @@ type EventType string
 
 // The event types that Omni writes today, by stream.
 const (
-	// CHANNEL
+	// CHANNEL.
 	EventChannelInbound      EventType = "channel.inbound"
 	EventChannelConnected    EventType = "channel.connected"
 	EventChannelDisconnected EventType = "channel.disconnected"
 	EventChannelError        EventType = "channel.error"
 
-	// MESSAGES
+	// MESSAGES.
 	EventMessageReceived  EventType = "message.received"
 	EventMessageEdited    EventType = "message.edited"
 	EventMessageDeleted   EventType = "message.deleted"
@@ -31,17 +31,17 @@ const (
 	EventMessageUnknown   EventType = "message.unknown"
 	EventMessageExpired   EventType = "message.expired"
 
-	// IDENTITY
+	// IDENTITY.
 	EventIdentityCreated  EventType = "identity.created"
 	EventIdentityResolved EventType = "identity.resolved"
 
-	// ACCESS
+	// ACCESS.
 	EventAccessChecked EventType = "access.checked"
 
-	// MEDIA
+	// MEDIA.
 	EventMediaReceived EventType = "media.received"
 
-	// AGENT
+	// AGENT.
 	EventAgentRequest  EventType = "agent.request"
 	EventAgentResponse EventType = "agent.response"
 	EventAgentError    EventType = "agent.error"

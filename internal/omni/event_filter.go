@@ -1,6 +1,7 @@
 package omni
 
 import (
+	"slices"
 	"strings"
 	"time"
 
@@ -33,12 +34,7 @@ func (f *EventFilter) within(instance uuid.UUID) bool {
 	if f.Within == nil {
 		return true
 	}
-	for _, id := range f.Within {
-		if id == instance {
-			return true
-		}
-	}
-	return false
+	return slices.Contains(f.Within, instance)
 }
 
 func (f *EventFilter) matchesType(t string) bool {

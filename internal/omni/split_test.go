@@ -52,7 +52,7 @@ func TestSplitGolden(t *testing.T) {
 func parseOptions(t *testing.T, head string) SplitOptions {
 	t.Helper()
 	var opt SplitOptions
-	for _, f := range strings.Fields(head) {
+	for f := range strings.FieldsSeq(head) {
 		key, value, _ := strings.Cut(f, "=")
 		switch key {
 		case "auto":

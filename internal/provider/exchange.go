@@ -187,8 +187,7 @@ func (x *exchange) reason() string {
 // networkReason drops the URL that http.Client puts in front: its query may
 // hold a key.
 func networkReason(err error) string {
-	var op *net.OpError
-	if errors.As(err, &op) {
+	if op, ok := errors.AsType[*net.OpError](err); ok {
 		return op.Error()
 	}
 	return err.Error()

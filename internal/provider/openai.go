@@ -8,7 +8,6 @@ import (
 
 	"github.com/openai/openai-go/v3"
 	"github.com/openai/openai-go/v3/option"
-	"github.com/openai/openai-go/v3/shared"
 
 	"github.com/omnihub/omni/internal/omni"
 )
@@ -35,7 +34,7 @@ func (o *openAI) reply(ctx context.Context, req omni.AgentRequest) (omni.AgentRe
 	if key != "" {
 		service.Completions.Options = append(service.Completions.Options, option.WithAPIKey(key))
 	}
-	params := openai.ChatCompletionNewParams{Model: shared.ChatModel(req.Config.Model), Messages: openAIMessages(req)}
+	params := openai.ChatCompletionNewParams{Model: req.Config.Model, Messages: openAIMessages(req)}
 	var answer completion
 	var err error
 	if req.Config.Streaming {

@@ -386,7 +386,7 @@ func TestOpenAIUnusableURL(t *testing.T) {
 		_, err := b.reply(t, req)
 		var e *omni.AgentError
 		require.ErrorAs(t, err, &e, url)
-		require.False(t, e.Kind == omni.AgentMalformed, "%s: %s", url, e)
+		require.NotEqual(t, e.Kind, omni.AgentMalformed, "%s: %s", url, e)
 	}
 }
 

@@ -31,7 +31,7 @@ func (s *Store) Lead(ctx context.Context, name string, onError func(error), fn f
 		began := time.Now()
 		held, err := s.leadOnce(ctx, name, fn)
 		if ctx.Err() != nil || err == nil && held {
-			return nil
+			return nil //nolint:nilerr // ended as asked
 		}
 		wait := leadRetry
 		if err != nil {

@@ -62,11 +62,7 @@ func queueRecords(b *pgx.Batch, sorted []*omni.Envelope) error {
 	for _, e := range sorted {
 		switch e.Event.Kind {
 		case message.KindMessage, message.KindReaction:
-			row, err := newMessageRow(e)
-			if err != nil {
-				return err
-			}
-			rows = append(rows, row)
+			rows = append(rows, newMessageRow(e))
 		default:
 			rest = append(rest, e)
 		}
@@ -157,7 +153,7 @@ type messageReceivedData struct {
 	ReceivedAt time.Time       `json:"receivedAt"`
 }
 
-func newMessageRow(e *omni.Envelope) (messageRow, error) {
+func newMessageRow(e *omni.Envelope) messageRow {
 	in := &e.Event
 	row := messageRow{
 		MessageID: e.MessageID, TenantID: e.TenantID, InstanceID: e.InstanceID, Channel: e.Channel,
@@ -192,7 +188,7 @@ func newMessageRow(e *omni.Envelope) (messageRow, error) {
 		// The operator wrote it on the platform itself.
 		row.EventType, row.Status, row.Data.Direction = omni.EventMessageSent, omni.StatusSent, omni.DirectionOutbound
 	}
-	return row, nil
+	return row
 }
 
 // amendmentRow is the argument of record_amendment.

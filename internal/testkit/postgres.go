@@ -24,9 +24,7 @@ const adminTimeout = 60 * time.Second
 // database is dropped when the test ends.
 func Postgres(t testing.TB) string {
 	t.Helper()
-	return database(t, func(ctx context.Context, cluster *sharedCluster, admin *pgx.Conn) (string, error) {
-		return ensureTemplate(ctx, cluster, admin)
-	})
+	return database(t, ensureTemplate)
 }
 
 // EmptyPostgres returns the URL of a fresh database without any schema.

@@ -115,8 +115,7 @@ func (s *sink) envelope(ctx context.Context, in message.Inbound, raw []byte) (*o
 		ReceivedAt: time.Now().UTC(), Event: in, Raw: raw, Traceparent: telemetry.Traceparent(ctx)}
 	if err := bus.Clean(env); err != nil {
 		refused := &channels.WebhookError{Status: http.StatusBadRequest, Code: "invalid_field", Detail: err.Error()}
-		var field *bus.FieldError
-		if errors.As(err, &field) {
+		if field, ok := errors.AsType[*bus.FieldError](err); ok {
 			refused.Field = field.Field
 		}
 		return nil, refused

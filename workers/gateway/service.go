@@ -274,8 +274,7 @@ func (s *service) answer(r *request, reply channels.Reply) {
 }
 
 func asSendError(err error) *channels.SendError {
-	var typed *channels.SendError
-	if errors.As(err, &typed) {
+	if typed, ok := errors.AsType[*channels.SendError](err); ok {
 		return typed
 	}
 	// Not in the channel's own words, which may hold anything.

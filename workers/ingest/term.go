@@ -212,6 +212,7 @@ func (t *term) try(ctx context.Context, items []*item, floor uint64) error {
 func (t *term) spans(ctx context.Context, items []*item) (end func(error)) {
 	spans := make([]trace.Span, len(items))
 	for i, it := range items {
+		//nolint:spancheck // what is returned ends them
 		_, spans[i] = t.tracer.Start(telemetry.WithTraceparent(ctx, it.env.Traceparent), "ingest.Record",
 			trace.WithSpanKind(trace.SpanKindConsumer), trace.WithAttributes(attribute.Int("omni.batch", len(items)),
 				attribute.String("omni.message", it.env.MessageID.String())))
@@ -239,8 +240,7 @@ func (t *term) recordOnce(ctx context.Context, envs []omni.Envelope, floor uint6
 
 // blames reports whether an error is the items' fault, not the database's.
 func (t *term) blames(ctx context.Context, err error) bool {
-	var p *panicError
-	if errors.As(err, &p) {
+	if _, ok := errors.AsType[*panicError](err); ok {
 		return true
 	}
 	// What looks like the content's fault may still be a database going away.
@@ -268,8 +268,7 @@ func (t *term) persist(ctx context.Context, fn func() error) error {
 // giveUp ends with an item that fails alone: a dead letter; but what panics
 // may be our own fault and is kept for a better program for a while.
 func (t *term) giveUp(ctx context.Context, it *item, failure error) error {
-	var p *panicError
-	if errors.As(failure, &p) {
+	if p, ok := errors.AsType[*panicError](failure); ok {
 		t.deps.Log.ErrorContext(ctx, "recording panicked", "seq", it.seq, "message_id", it.env.MessageID, "panic", p.value, "stack", p.stack)
 		if it.tries < maxPanics {
 			it.left = true

@@ -2,6 +2,7 @@ package telegramtest
 
 import (
 	"encoding/json"
+	"maps"
 	"net/http"
 	"strconv"
 	"strings"
@@ -235,9 +236,7 @@ func (s *Server) render(c *chat, m *Message) map[string]any {
 	if m.ReplyTo != 0 {
 		out["reply_to_message"] = map[string]any{"message_id": m.ReplyTo, "chat": c.json(), "date": time.Now().Unix()}
 	}
-	for k, v := range m.extra {
-		out[k] = v
-	}
+	maps.Copy(out, m.extra)
 	return out
 }
 

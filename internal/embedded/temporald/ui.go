@@ -42,7 +42,7 @@ func (u *UI) URL() string {
 
 // Start returns when the UI answers.
 func (u *UI) Start(ctx context.Context) error {
-	port, err := probePort(u.port)
+	port, err := probePort(ctx, u.port)
 	if err != nil {
 		return err
 	}
@@ -112,8 +112,9 @@ func (u *UI) Stop(context.Context) error {
 }
 
 // probePort returns the port if nobody listens on it, a free one for 0.
-func probePort(port int) (int, error) {
-	listener, err := net.Listen("tcp", net.JoinHostPort(loopback, strconv.Itoa(port)))
+func probePort(ctx context.Context, port int) (int, error) {
+	var listen net.ListenConfig
+	listener, err := listen.Listen(ctx, "tcp", net.JoinHostPort(loopback, strconv.Itoa(port)))
 	if err != nil {
 		return 0, fmt.Errorf("taking a port for Temporal's UI: %w", err)
 	}
