@@ -14,6 +14,7 @@ type SplitOptions struct {
 	Unit      channels.LengthUnit // "" counts as runes
 	Markup    channels.Markup     // what the Markdown of an agent becomes; "" and unknown ones stay as written
 	Auto      bool                // each paragraph is a part of its own
+	MaxParts  int                 // with Auto: paragraphs share parts where there would be more; 0: no limit
 }
 
 // minMaxLength is the smallest limit that Split keeps: the longest single
@@ -30,7 +31,8 @@ const minMaxLength = 8
 // and reopened; a grapheme is cut only when it is longer than a whole part.
 //
 // No part is blank or over the limit, and no text is lost: white space around
-// a cut is all that goes. A blank text has no parts.
+// a cut is all that goes. A blank text has no parts. Where MaxParts and
+// MaxLength cannot both hold, MaxLength does.
 func Split(text string, opt SplitOptions) []string {
 	text = CleanText(text)
 	if isBlank(text) {
@@ -41,9 +43,9 @@ func Split(text string, opt SplitOptions) []string {
 	}
 	d, converts := dialects[opt.Markup]
 	if !converts {
-		return splitVerbatim(text, opt)
+		return joined(splitVerbatim(text, opt), opt)
 	}
-	return splitConverted(text, opt, d)
+	return joined(splitConverted(text, opt, d), opt)
 }
 
 func splitVerbatim(text string, opt SplitOptions) []string {
