@@ -3,6 +3,7 @@ package api_test
 import (
 	"encoding/json"
 	"net/http"
+	"strings"
 	"testing"
 
 	"github.com/google/uuid"
@@ -141,6 +142,14 @@ func TestInstanceValidationNamesTheField(t *testing.T) {
 		{`{"name":"a\u0000b","channel":"custom",` + secret + `}`, "name"},
 		{`{"name":7,"channel":"custom",` + secret + `}`, "name"},
 		{`[]`, "body"},
+		// Under a name that is written otherwise a secret would not be known as one.
+		{`{"name":"x","channel":"custom","channelConfig":{"SECRET":"` + hookSecret + `"}}`, "channelConfig.SECRET"},
+		{`{"name":"x","channel":"custom","channelConfig":{"secret":"` + hookSecret + `","token":"t"}}`, "channelConfig.token"},
+		{`{"name":"x","channel":"custom","channelConfig":{"secret":"` + hookSecret + `","callbackUrl":"https://u:p@example.com"}}`,
+			"channelConfig.callbackUrl"},
+		{`{"name":"x","channel":"custom",` + secret + `,"agent":{"apiUrl":"https://u:p@example.com"}}`, "agent.apiUrl"},
+		{`{"name":"x","channel":"custom",` + secret + `,"messaging":{"followUps":[` +
+			strings.Repeat(`{"afterSeconds":60,"text":"x"},`, 50) + `{"afterSeconds":60,"text":"x"}]}}`, "messaging.followUps"},
 	} {
 		a := h.admin(http.MethodPost, "/api/v1/instances", tc.body)
 		require.Equal(t, http.StatusUnprocessableEntity, a.status, "%s: %s", tc.body, a.body)
@@ -150,6 +159,19 @@ func TestInstanceValidationNamesTheField(t *testing.T) {
 	a := h.admin(http.MethodPatch, "/api/v1/instances/"+id.String(), `{"channel":"webchat"}`)
 	require.Equal(t, http.StatusUnprocessableEntity, a.status)
 	require.Contains(t, a.fields(t), "channel")
+}
+
+func TestWhatCannotBeStoredIsTheCallersMistake(t *testing.T) {
+	t.Parallel()
+	h := newHub(t)
+	id := h.instance()
+	for _, body := range []string{`{"messaging":{"resetEmoji":"a\u0000"}}`, `{"messaging":{"triggers":{"names":["a\u0000"]}}}`} {
+		a := h.admin(http.MethodPatch, "/api/v1/instances/"+id.String(), body)
+		require.Equal(t, http.StatusUnprocessableEntity, a.status, "%s: %s", body, a.body)
+	}
+	for _, path := range []string{"/persons?q=%00", "/persons?q=%ff", "/instances?channel=%00"} {
+		require.Equal(t, http.StatusUnprocessableEntity, h.admin(http.MethodGet, "/api/v1"+path, nil).status, path)
+	}
 }
 
 func TestInstanceConnection(t *testing.T) {

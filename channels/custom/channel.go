@@ -1,6 +1,8 @@
 package custom
 
 import (
+	"net/url"
+
 	"github.com/omnihub/omni/channels"
 	"github.com/omnihub/omni/channels/message"
 )
@@ -66,6 +68,10 @@ func readConfig(cfg channels.Config) (config, error) {
 		return c, &channels.ConfigError{Field: "channelConfig.secret", Reason: err.Error()}
 	}
 	if c.CallbackURL != "" {
+		if u, err := url.Parse(c.CallbackURL); err == nil && u.User != nil {
+			return c, &channels.ConfigError{Field: "channelConfig.callbackUrl",
+				Reason: "must not hold a user name or password: it is shown to everybody who may read the instance, and calls are signed"}
+		}
 		if err := cfg.CheckFetchable(c.CallbackURL); err != nil {
 			return c, &channels.ConfigError{Field: "channelConfig.callbackUrl", Reason: err.Error()}
 		}

@@ -26,7 +26,8 @@ func TestConformance(t *testing.T) {
 			"channelConfig.secret": {`{}`, `{"secret":"hunter2"}`, `{"secret":"whsec_"}`, `{"secret":"whsec_!!!!"}`,
 				`{"secret":"whsec_c2hvcnQ="}`, `{"secret":"WHSEC_` + good[6:] + `"}`},
 			"channelConfig.callbackUrl": {`{"secret":"` + good + `","callbackUrl":"ftp://x/"}`,
-				`{"secret":"` + good + `","callbackUrl":"/relative"}`, `{"secret":"` + good + `","callbackUrl":"http://"}`},
+				`{"secret":"` + good + `","callbackUrl":"/relative"}`, `{"secret":"` + good + `","callbackUrl":"http://"}`,
+				`{"secret":"` + good + `","callbackUrl":"https://u:p@example.com/"}`},
 			"channelConfig": {`{"secret":7}`, `[]`},
 		},
 		Convert: func(t *testing.T, raw []byte) []message.Inbound {

@@ -12,6 +12,12 @@ import (
 	"github.com/omnihub/omni/channels/message"
 )
 
+// The bounds of one message. No platform comes near them.
+const (
+	maxAttachments = 32
+	maxListed      = 256
+)
+
 // checkContent refuses a content that the channel cannot send, or that is not
 // whole.
 func checkContent(channel string, caps channels.Capabilities, content *message.Content) error {
@@ -73,6 +79,16 @@ func (c *checks) content(v *message.Content) {
 		if len(v.Buttons) == 0 {
 			c.add("content.buttons", "is required: one at least")
 		}
+	}
+	if len(v.Media) > maxAttachments {
+		c.add("content.media", fmt.Sprintf("has more than %d attachments", maxAttachments))
+		return
+	}
+	if len(v.Buttons) > maxListed {
+		c.add("content.buttons", fmt.Sprintf("has more than %d entries", maxListed))
+	}
+	if v.Poll != nil && len(v.Poll.Options) > maxListed {
+		c.add("content.poll.options", fmt.Sprintf("has more than %d entries", maxListed))
 	}
 	for i := range v.Media {
 		c.media(i, &v.Media[i], v.Type)

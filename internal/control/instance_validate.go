@@ -2,8 +2,10 @@ package control
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
 	"net/url"
 	"reflect"
 	"slices"
@@ -26,6 +28,7 @@ func (s *Instances) validate(_ context.Context, in *omni.Instance) error {
 		c.add("channel", "must be one of: "+strings.Join(channelTypes(), ", "))
 		return c.err()
 	}
+	c.fieldNames(ch, in.ChannelConfig)
 	err := ch.Validate(channels.Config{
 		TenantID: in.TenantID, InstanceID: in.ID.String(), Values: in.ChannelConfig,
 		PublicURL: s.publicURL, CheckURL: s.checkURL,
@@ -38,6 +41,26 @@ func (s *Instances) validate(_ context.Context, in *omni.Instance) error {
 		c.add("channelConfig", err.Error())
 	}
 	return c.err()
+}
+
+// fieldNames takes only the names that the channel declares, as they are
+// written there: what is secret is known by its name, and under another one
+// ("SECRET") it would be stored, and shown, in the clear.
+func (c *checks) fieldNames(ch channels.Channel, config json.RawMessage) {
+	var given map[string]json.RawMessage
+	if len(config) == 0 || json.Unmarshal(config, &given) != nil {
+		return // the channel says what is wrong
+	}
+	known := map[string]bool{}
+	for _, f := range ch.Info().Config {
+		known[f.Name] = true
+	}
+	for _, name := range slices.Sorted(maps.Keys(given)) {
+		if !known[name] {
+			c.add(fmt.Sprintf("channelConfig.%.100s", strings.ToValidUTF8(name, "")), "is not a field of this channel; it has: "+
+				strings.Join(slices.Sorted(maps.Keys(known)), ", "))
+		}
+	}
 }
 
 func channelTypes() []string {
@@ -74,6 +97,12 @@ func (c *checks) name(name string) {
 	}
 }
 
+// Lists that are gone through for every message or turn.
+const (
+	maxFollowUps = 50
+	maxTriggers  = 500
+)
+
 func (c *checks) settings(s *omni.InstanceSettings) {
 	m := &s.Messaging
 	c.enums("messaging", *m)
@@ -89,6 +118,12 @@ func (c *checks) settings(s *omni.InstanceSettings) {
 	c.between("messaging.takeoverOnOwnMessageSeconds", m.TakeoverOnOwnMessageSeconds, 0, 365*day)
 	if m.DebounceMode == "randomized" && m.DebounceMaxMs < m.DebounceMinMs {
 		c.add("messaging.debounceMaxMs", "must not be less than debounceMinMs")
+	}
+	if len(m.FollowUps) > maxFollowUps {
+		c.add("messaging.followUps", fmt.Sprintf("has more than %d entries", maxFollowUps))
+	}
+	if len(m.Triggers.Names) > maxTriggers || len(m.Triggers.Reactions) > maxTriggers {
+		c.add("messaging.triggers", fmt.Sprintf("has more than %d names or reactions", maxTriggers))
 	}
 	for i, f := range m.FollowUps {
 		c.between(fmt.Sprintf("messaging.followUps[%d].afterSeconds", i), f.AfterSeconds, 1, 365*day)
@@ -125,6 +160,8 @@ func (c *checks) agent(a *omni.AgentConfig, providers []string) {
 	if a.APIURL != "" {
 		if u, err := url.Parse(a.APIURL); err != nil || u.Host == "" || u.Scheme != "http" && u.Scheme != "https" {
 			c.add("agent.apiUrl", "must be an http or https URL")
+		} else if u.User != nil {
+			c.add("agent.apiUrl", "must not hold a user name or password: it is shown to everybody who may read the instance")
 		}
 	}
 	switch a.Provider {
