@@ -124,6 +124,9 @@ func known(err error) *Problem {
 	if errors.Is(err, omni.ErrNotFound) {
 		return New(http.StatusNotFound, control.CodeNotFound, "no such object")
 	}
+	if errors.Is(err, omni.ErrUnstorable) {
+		return New(http.StatusUnprocessableEntity, control.CodeInvalid, omni.ErrUnstorable.Error()+", which cannot be stored")
+	}
 	return nil
 }
 

@@ -5,3 +5,7 @@ import "errors"
 // ErrNotFound says that no such object exists for this tenant. The store
 // returns it, the use cases turn it into 404.
 var ErrNotFound = errors.New("not found")
+
+// ErrUnstorable says that a text holds what the database takes nowhere: NUL, or
+// broken UTF-8.
+var ErrUnstorable = errors.New("a text holds NUL or broken UTF-8")

@@ -6,6 +6,7 @@ import (
 	"fmt"
 
 	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
 
 	"github.com/omnihub/omni/internal/omni"
 )
@@ -21,9 +22,18 @@ func wrap(err error, doing string) error {
 		return nil
 	case errors.Is(err, pgx.ErrNoRows):
 		return fmt.Errorf("%s: %w", doing, ErrNotFound)
+	case isUnstorable(err):
+		return fmt.Errorf("%s: %w: %w", doing, omni.ErrUnstorable, err)
 	default:
 		return fmt.Errorf("%s: %w", doing, err)
 	}
+}
+
+// isUnstorable knows Postgres' words for a text that it cannot hold:
+// character_not_in_repertoire, untranslatable_character.
+func isUnstorable(err error) bool {
+	var refused *pgconn.PgError
+	return errors.As(err, &refused) && (refused.Code == "22021" || refused.Code == "22P05")
 }
 
 func isCancelled(err error) bool {
