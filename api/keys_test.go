@@ -72,6 +72,22 @@ func TestNobodyGivesMoreThanTheyHave(t *testing.T) {
 	require.Equal(t, http.StatusForbidden, a.status)
 }
 
+func TestNoKeyOutlivesItsMaker(t *testing.T) {
+	t.Parallel()
+	h := newHub(t)
+	expires := time.Now().Add(time.Hour).UTC().Truncate(time.Second)
+	var k struct{ Key string }
+	h.admin(http.MethodPost, "/api/v1/keys", map[string]any{"name": "e", "scopes": []string{"keys:write"}, "expiresAt": expires}).data(t, &k)
+	for _, tc := range []struct {
+		expires any
+		status  int
+	}{{nil, http.StatusForbidden}, {expires.Add(time.Second), http.StatusForbidden}, {expires, http.StatusCreated}} {
+		a := h.call(k.Key, http.MethodPost, "/api/v1/keys",
+			map[string]any{"name": "x", "scopes": []string{"keys:write"}, "expiresAt": tc.expires})
+		require.Equal(t, tc.status, a.status, "%v: %s", tc.expires, a.body)
+	}
+}
+
 func TestAKeyOfOneInstanceSeesNoOther(t *testing.T) {
 	t.Parallel()
 	h := newHub(t)

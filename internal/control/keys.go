@@ -128,6 +128,9 @@ func (s *Keys) check(ctx context.Context, who *omni.APIKey, req *KeyRequest) err
 	if err := c.err(); err != nil {
 		return err
 	}
+	if who.ExpiresAt != nil && (req.ExpiresAt == nil || req.ExpiresAt.After(*who.ExpiresAt)) {
+		return &Error{Kind: KindForbidden, Code: CodeForbidden, Detail: "this key expires, and cannot make one that outlives it"}
+	}
 	return mayGive(who, req.Scopes, req.InstanceIDs)
 }
 
