@@ -30,6 +30,10 @@ type Receiver interface {
 // MaxBody is the largest webhook that is read, in bytes.
 const MaxBody = 12 << 20
 
+// maxTrusted is how many bytes are set aside on the word of a caller who has
+// not shown yet who they are; beyond, memory grows with what really arrives.
+const maxTrusted = 64 << 10
+
 const (
 	webhookPrefix = "/webhook/"
 	pagePrefix    = "/chat/"
@@ -98,7 +102,7 @@ func readBody(w http.ResponseWriter, r *http.Request) ([]byte, *problem.Problem)
 	limited := http.MaxBytesReader(w, r.Body, MaxBody)
 	var body []byte
 	var err error
-	if n := r.ContentLength; n > 0 {
+	if n := r.ContentLength; n > 0 && n <= maxTrusted {
 		body = make([]byte, n)
 		_, err = io.ReadFull(limited, body)
 	} else {

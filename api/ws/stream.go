@@ -24,7 +24,10 @@ var errIdle = errors.New("nothing came")
 
 const (
 	takeAtOnce = 256
-	heartbeat  = 15 * time.Second
+	// What a subscriber reads for itself it also holds for itself while it is
+	// slow, and an event may have a megabyte.
+	catchUpBatch = 50
+	heartbeat    = 15 * time.Second
 )
 
 // Open subscribes the caller. Without since it begins now: whatever is written
@@ -112,7 +115,7 @@ func (s *Stream) catchUp(ctx context.Context) ([]item, error) {
 	base := s.hub.begin()
 	ctx, cancel := context.WithTimeout(ctx, readTimeout)
 	defer cancel()
-	events, err := s.hub.log.EventsAfter(ctx, s.tenant, s.pos, readBatch)
+	events, err := s.hub.log.EventsAfter(ctx, s.tenant, s.pos, catchUpBatch)
 	if err != nil {
 		return nil, err
 	}
