@@ -41,7 +41,7 @@ func Binaries(ctx context.Context, major string, owner *Owner, log *slog.Logger)
 // running server, which it cannot start as root: whether it worked is seen by
 // the binaries being there.
 func fetch(ctx context.Context, cache string) error {
-	scratch, err := os.MkdirTemp("", "omni-postgres-")
+	scratch, err := os.MkdirTemp(cache, "unpack-")
 	if err != nil {
 		return fmt.Errorf("making a temporary folder: %w", err)
 	}
