@@ -16,6 +16,10 @@ TESTFLAGS   ?= -shuffle=on -timeout=20m
 FUZZTIME    ?= 60s
 # -short: a smoke run; -write docs/performance.md: keep the report.
 BENCHFLAGS  ?=
+# Tests that start whole hubs, kill them and watch the clock want the machine
+# for themselves: they run after the others, one package at a time.
+HUB_PACKAGES  = ./internal/e2e/... ./internal/embedded/... ./internal/cli/...
+UNIT_PACKAGES = $(shell $(GO) list ./... | grep -v -e /internal/e2e -e /internal/embedded -e /internal/cli)
 # Race-tested: everything of ours but what starts whole hubs.
 RACE_PACKAGES = $(shell $(GO) list ./... | grep -v -e /internal/e2e -e /internal/bench)
 
@@ -37,7 +41,8 @@ build-slim: need-go ## bin/omni-slim, without the embedded stack, for production
 
 .PHONY: test
 test: need-go need-postgres need-chromium need-node ## all tests that CI runs
-	$(GO) test $(TESTFLAGS) ./...
+	$(GO) test $(TESTFLAGS) $(UNIT_PACKAGES)
+	$(GO) test $(TESTFLAGS) -p 1 $(HUB_PACKAGES)
 
 .PHONY: test-race
 test-race: need-go need-postgres ## the tests of packages under the race detector
