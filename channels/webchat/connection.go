@@ -38,7 +38,7 @@ type connection struct {
 
 func newConnection(p *page, ws *websocket.Conn) *connection {
 	return &connection{page: p, ws: ws, out: make(chan []byte, queueLength),
-		limiter: rate.NewLimiter(5, 20), typing: rate.Sometimes{First: 1, Interval: 2500 * time.Millisecond}}
+		typing: rate.Sometimes{First: 1, Interval: 2500 * time.Millisecond}}
 }
 
 // serve runs the connection until the page leaves or ctx ends, and returns
@@ -55,6 +55,9 @@ func (c *connection) serve(ctx context.Context) {
 		return
 	}
 	c.chat = chatID(c.page.instanceID, hello.Visitor)
+	limiter, leave := c.page.crowd.limiter(c.chat)
+	defer leave()
+	c.limiter = limiter
 	stop, err := c.page.deps.Live.Listen(topic(c.chat), func(data []byte) { c.onLive(data, cancel) })
 	if err != nil {
 		c.page.deps.Log.Warn("listening for chat frames", "error", err)

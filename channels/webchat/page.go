@@ -54,6 +54,7 @@ type page struct {
 	instanceID string
 	origins    []string
 	deps       channels.PageDeps
+	crowd      crowd
 }
 
 // ServeHTTP routes below the stripped prefix.
@@ -96,6 +97,12 @@ func (p *page) policy() string {
 }
 
 func (p *page) serveSocket(w http.ResponseWriter, r *http.Request) {
+	if !p.crowd.enter() {
+		w.Header().Set("Retry-After", "10")
+		http.Error(w, "too many people have this page open", http.StatusServiceUnavailable)
+		return
+	}
+	defer p.crowd.exit()
 	ws, err := websocket.Accept(w, r, &websocket.AcceptOptions{OriginPatterns: p.origins})
 	if err != nil {
 		p.deps.Log.Debug("refusing a chat connection", "error", err)
