@@ -48,7 +48,7 @@ func traced(tracer trace.Tracer) gin.HandlerFunc {
 	}
 	return func(c *gin.Context) {
 		ctx := propagation.TraceContext{}.Extract(c.Request.Context(), propagation.HeaderCarrier(c.Request.Header))
-		ctx, span := tracer.Start(ctx, c.Request.Method+" "+route(c), trace.WithSpanKind(trace.SpanKindServer),
+		ctx, span := tracer.Start(ctx, method(c)+" "+route(c), trace.WithSpanKind(trace.SpanKindServer),
 			trace.WithAttributes(attribute.String("http.request.method", c.Request.Method),
 				attribute.String("http.route", route(c)), attribute.String("request_id", problem.RequestID(c.Request.Context()))))
 		defer span.End()
@@ -70,6 +70,18 @@ func route(c *gin.Context) string {
 	return "unmatched"
 }
 
+// method is the request's, if it is one that HTTP knows: any other word would
+// let strangers fill the metrics.
+func method(c *gin.Context) string {
+	switch m := c.Request.Method; m {
+	case http.MethodGet, http.MethodHead, http.MethodPost, http.MethodPut, http.MethodPatch, http.MethodDelete,
+		http.MethodConnect, http.MethodOptions, http.MethodTrace:
+		return m
+	default:
+		return "_OTHER"
+	}
+}
+
 // measured times each request by route and status.
 func measured(meter metric.Meter) (gin.HandlerFunc, error) {
 	if meter == nil {
@@ -85,7 +97,7 @@ func measured(meter metric.Meter) (gin.HandlerFunc, error) {
 		start := time.Now()
 		c.Next()
 		seconds.Record(c.Request.Context(), time.Since(start).Seconds(), metric.WithAttributes(
-			attribute.String("method", c.Request.Method), attribute.String("route", route(c)),
+			attribute.String("method", method(c)), attribute.String("route", route(c)),
 			attribute.Int("status", c.Writer.Status())))
 	}, nil
 }
