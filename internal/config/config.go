@@ -25,7 +25,7 @@ type Config struct {
 	TemporalNamespace string `env:"TEMPORAL_NAMESPACE" default:"default" kind:"name" doc:"Temporal namespace of Omni's workflows; made if it is not there."`
 	TemporalUIPort    int    `env:"OMNI_TEMPORAL_UI_PORT" default:"8233" kind:"port" doc:"Loopback port of the embedded Temporal's web UI; 0 takes a free one."`
 	TemporalPort      int    `env:"OMNI_TEMPORAL_PORT" default:"0" kind:"port" doc:"Loopback port of the embedded Temporal; 0 takes a free one."`
-	NATSPort          int    `env:"OMNI_NATS_PORT" default:"0" kind:"port" doc:"Loopback port of the embedded NATS; 0 takes a free one."`
+	NATSPort          int    `env:"OMNI_NATS_PORT" default:"0" kind:"port" doc:"Loopback port of the embedded NATS, open to other local programs; 0 takes a free one that is closed to them."`
 
 	AllowPrivateNetworks []string `env:"OMNI_ALLOW_PRIVATE_NETWORKS" kind:"networks" section:"Safety" doc:"Comma list of hosts and CIDRs that outgoing calls may reach although they are private; loopback is refused unless listed."`
 

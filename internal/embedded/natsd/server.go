@@ -2,9 +2,11 @@ package natsd
 
 import (
 	"context"
+	"crypto/rand"
 	"errors"
 	"fmt"
 	"log/slog"
+	"net/url"
 	"sync"
 	"time"
 
@@ -25,20 +27,31 @@ const (
 // Options configure a Server.
 type Options struct {
 	Dir  string // JetStream's files
-	Port int    // on loopback; 0 takes a free one
+	Port int    // on loopback, for every local program; 0 takes a free one, for those who know URL
 	Log  *slog.Logger
 }
 
 // Server is an in-process NATS server. It implements lifecycle.Service.
 type Server struct {
 	options Options
+	token   string // what clients must know; "" for nothing
 
 	mutex  sync.Mutex
 	server *server.Server // nil while stopped
 }
 
 // New returns a server that has not started.
-func New(options Options) *Server { return &Server{options: options} }
+//
+// Loopback is shared by all users of a machine, and the bus carries what people
+// write. So a port that nobody asked for is closed to whoever does not have the
+// URL; one that was chosen is meant for other programs.
+func New(options Options) *Server {
+	s := &Server{options: options}
+	if options.Port == 0 {
+		s.token = rand.Text()
+	}
+	return s
+}
 
 // Start returns when clients can connect and JetStream has recovered its streams.
 func (s *Server) Start(context.Context) error {
@@ -47,7 +60,7 @@ func (s *Server) Start(context.Context) error {
 		port = server.RANDOM_PORT
 	}
 	srv, err := server.NewServer(&server.Options{
-		ServerName: "omni", Host: "127.0.0.1", Port: port, NoSigs: true,
+		ServerName: "omni", Host: "127.0.0.1", Port: port, NoSigs: true, Authorization: s.token,
 		JetStream: true, StoreDir: s.options.Dir, SyncAlways: true,
 		JetStreamMaxMemory: maxMemory, JetStreamMaxStore: maxStore, MaxPayload: maxPayload,
 	})
@@ -87,12 +100,18 @@ func (s *Server) Stop(context.Context) error {
 	return nil
 }
 
-// URL is the address for clients outside of this process. Empty while stopped.
+// URL is the address for clients outside of this process, with what they must
+// know: not for logs. Empty while stopped.
 func (s *Server) URL() string {
-	if srv := s.running(); srv != nil {
-		return srv.ClientURL()
+	srv := s.running()
+	if srv == nil {
+		return ""
 	}
-	return ""
+	u := url.URL{Scheme: "nats", Host: srv.Addr().String()}
+	if s.token != "" {
+		u.User = url.User(s.token)
+	}
+	return u.String()
 }
 
 // Connect returns a connection that does not touch the network.
@@ -101,7 +120,7 @@ func (s *Server) Connect(options ...nats.Option) (*nats.Conn, error) {
 	if srv == nil {
 		return nil, errNotRunning
 	}
-	conn, err := nats.Connect("", append([]nats.Option{nats.InProcessServer(srv)}, options...)...)
+	conn, err := nats.Connect("", append([]nats.Option{nats.InProcessServer(srv), nats.Token(s.token)}, options...)...)
 	if err != nil {
 		return nil, fmt.Errorf("connecting to the embedded NATS: %w", err)
 	}

@@ -3,6 +3,8 @@ package natsd_test
 import (
 	"context"
 	"log/slog"
+	"net/url"
+	"strconv"
 	"testing"
 	"time"
 
@@ -42,4 +44,31 @@ func TestStreamsOutliveTheServer(t *testing.T) {
 		require.NoError(t, srv.Stop(ctx))
 		require.Error(t, srv.Healthy(ctx))
 	}
+}
+
+func TestAPortThatNobodyChoseIsClosedToStrangers(t *testing.T) {
+	t.Parallel()
+	ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
+	defer cancel()
+	srv := natsd.New(natsd.Options{Dir: t.TempDir()})
+	require.NoError(t, srv.Start(ctx))
+	defer func() { require.NoError(t, srv.Stop(ctx)) }()
+	address, err := url.Parse(srv.URL())
+	require.NoError(t, err)
+	_, err = nats.Connect("nats://" + address.Host)
+	require.ErrorIs(t, err, nats.ErrAuthorization)
+
+	port, err := strconv.Atoi(address.Port())
+	require.NoError(t, err)
+	require.NoError(t, srv.Stop(ctx))
+	open := natsd.New(natsd.Options{Dir: t.TempDir(), Port: port})
+	require.NoError(t, open.Start(ctx))
+	defer func() { require.NoError(t, open.Stop(ctx)) }()
+	require.Equal(t, "nats://"+address.Host, open.URL())
+	conn, err := nats.Connect(open.URL())
+	require.NoError(t, err)
+	conn.Close()
+	inside, err := open.Connect()
+	require.NoError(t, err)
+	inside.Close()
 }
