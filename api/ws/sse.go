@@ -5,8 +5,6 @@ import (
 	"errors"
 	"net/http"
 	"time"
-
-	"github.com/omnihub/omni/api/auth"
 )
 
 // writeTimeout is how long one write to a client may take; whoever is slower
@@ -31,9 +29,12 @@ func (s *Stream) ServeSSE(ctx context.Context, w http.ResponseWriter) {
 	}
 	for {
 		items, err := s.next(ctx)
+		if !s.allowed(ctx) {
+			return
+		}
 		switch {
 		case errors.Is(err, errIdle):
-			if !auth.StillValid(ctx) || !send(rc, w, []byte(": still here\n\n")) {
+			if !send(rc, w, []byte(": still here\n\n")) {
 				return
 			}
 		case err != nil:

@@ -17,6 +17,8 @@ type Stream struct {
 	tenant string
 	filter omni.EventFilter
 	pos    omni.Position
+
+	checked time.Time // when the caller's key was last looked at
 }
 
 // errIdle says that nothing came for a while.
@@ -40,7 +42,7 @@ func (h *Hub) Open(ctx context.Context, q control.EventQuery) (*Stream, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := &Stream{hub: h, tenant: who.TenantID, filter: f}
+	s := &Stream{hub: h, tenant: who.TenantID, filter: f, checked: time.Now()}
 	if s.pos, err = omni.ParsePosition(since); err != nil {
 		return nil, &control.Error{Kind: control.KindInvalid, Code: control.CodeInvalid, Detail: "since: " + err.Error(),
 			Fields: []control.Field{{Field: "since", Message: "must be a position of this log"}}}
@@ -67,6 +69,16 @@ func unavailable(err error) error {
 
 // Close ends the subscription.
 func (s *Stream) Close() { s.hub.leave() }
+
+// allowed looks now and then whether the caller's key is still good, however
+// much there is to send.
+func (s *Stream) allowed(ctx context.Context) bool {
+	if time.Since(s.checked) < heartbeat {
+		return true
+	}
+	s.checked = time.Now()
+	return auth.StillValid(ctx)
+}
 
 // next waits for events that pass the filter. errIdle after a heartbeat's time
 // without any, ErrClosed when the hub shuts down.

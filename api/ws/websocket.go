@@ -49,12 +49,12 @@ func (s *Stream) serveWebSocket(w http.ResponseWriter, r *http.Request) {
 	ctx := conn.CloseRead(r.Context())
 	for {
 		items, err := s.next(ctx)
+		if !s.allowed(ctx) {
+			_ = conn.Close(websocket.StatusPolicyViolation, "the API key is not valid any more")
+			return
+		}
 		switch {
 		case errors.Is(err, errIdle):
-			if !auth.StillValid(ctx) {
-				_ = conn.Close(websocket.StatusPolicyViolation, "the API key is not valid any more")
-				return
-			}
 			err = bounded(ctx, conn.Ping)
 		case errors.Is(err, ErrClosed):
 			_ = conn.Close(websocket.StatusGoingAway, reason(err))
