@@ -165,7 +165,9 @@ func TestLiveEventsAcrossAKill(t *testing.T) {
 	h := newHub(t)
 	l := h.newLine(nil)
 	query := "type=message.*&type=agent.response&instanceId=" + l.id
-	clients := map[string]*follower{"WebSocket": follow(t, "", h.webSocket(query)), "SSE": follow(t, "", h.sse(query))}
+	// From the beginning: a client that is cut off before its first event knows
+	// no position to come back with.
+	clients := map[string]*follower{"WebSocket": follow(t, "0", h.webSocket(query)), "SSE": follow(t, "0", h.sse(query))}
 	require.Eventually(t, func() bool {
 		return clients["WebSocket"].connections() == 1 && clients["SSE"].connections() == 1
 	}, 10*time.Second, 20*time.Millisecond)
