@@ -56,7 +56,6 @@ func TestEveryFieldIsTagged(t *testing.T) {
 	typ := reflect.TypeFor[config.Config]()
 	seen := map[string]bool{}
 	for f := range typ.Fields() {
-		f := f
 		if !f.IsExported() {
 			continue
 		}

@@ -386,7 +386,7 @@ func TestOpenAIUnusableURL(t *testing.T) {
 		_, err := b.reply(t, req)
 		var e *omni.AgentError
 		require.ErrorAs(t, err, &e, url)
-		require.NotEqual(t, e.Kind, omni.AgentMalformed, "%s: %s", url, e)
+		require.NotEqual(t, omni.AgentMalformed, e.Kind, "%s: %s", url, e)
 	}
 }
 

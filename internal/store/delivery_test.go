@@ -63,7 +63,7 @@ func TestSendersDoNotDeadlock(t *testing.T) {
 
 // deliveringUntil is the end of the unit's lease on the chat, in seconds; 0 if
 // it has none.
-func (w *world) deliveringUntil(chat, unit uuid.UUID) float64 {
+func (w *world) deliveringUntil(chat, unit uuid.UUID) int64 {
 	w.t.Helper()
 	var until *time.Time
 	require.NoError(w.t, w.Pool().QueryRow(w.t.Context(), `SELECT CASE WHEN delivering = $2 THEN delivering_until END FROM chats WHERE id = $1`,
@@ -71,5 +71,5 @@ func (w *world) deliveringUntil(chat, unit uuid.UUID) float64 {
 	if until == nil {
 		return 0
 	}
-	return float64(until.UnixMicro()) / 1e6
+	return until.UnixMicro()
 }
