@@ -20,15 +20,17 @@ CREATE TYPE turn_view AS (
     batch    jsonb     -- closed: the messages, by sequence, as they read now
 );
 
--- The batch of a turn, as it reads now.
+-- The batch of a turn, as it reads now. (In PL/pgSQL, because Postgres plans a
+-- query in a function of language SQL anew at each call.)
 -- +goose StatementBegin
-CREATE FUNCTION turn_batch(p_turn uuid) RETURNS jsonb LANGUAGE sql STABLE AS $$
-    SELECT coalesce(jsonb_agg(jsonb_build_object(
-        'id', id, 'text', text, 'content', content, 'senderName', sender_name, 'senderId', sender_platform_id,
-        'personId', person_id, 'externalId', external_id, 'seq', seq, 'sentAt', sent_at, 'facts', facts) ORDER BY seq), '[]')
-    FROM messages
-    WHERE turn_id = p_turn AND direction = 'inbound' AND deleted_at IS NULL
-$$;
+CREATE FUNCTION turn_batch(p_turn uuid) RETURNS jsonb LANGUAGE plpgsql STABLE AS $$
+BEGIN
+    RETURN (SELECT coalesce(jsonb_agg(jsonb_build_object(
+            'id', id, 'text', text, 'content', content, 'senderName', sender_name, 'senderId', sender_platform_id,
+            'personId', person_id, 'externalId', external_id, 'seq', seq, 'sentAt', sent_at, 'facts', facts) ORDER BY seq), '[]')
+        FROM messages
+        WHERE turn_id = p_turn AND direction = 'inbound' AND deleted_at IS NULL);
+END $$;
 -- +goose StatementEnd
 
 -- What is true of a turn for the workflow that asks on behalf of a message.

@@ -24,10 +24,11 @@ CREATE TYPE part_view AS (
 );
 
 -- +goose StatementBegin
-CREATE FUNCTION lease_free(p_holder text, p_until timestamptz, p_sender text) RETURNS boolean LANGUAGE sql STABLE AS $$
-    SELECT p_holder IS NULL OR p_holder = p_sender OR p_until < clock_timestamp()
-        OR (split_part(p_holder, '/', 1) = split_part(p_sender, '/', 1) AND split_part(p_holder, '/', 2) <> split_part(p_sender, '/', 2))
-$$;
+CREATE FUNCTION lease_free(p_holder text, p_until timestamptz, p_sender text) RETURNS boolean LANGUAGE plpgsql AS $$
+BEGIN
+    RETURN p_holder IS NULL OR p_holder = p_sender OR p_until < clock_timestamp()
+        OR (split_part(p_holder, '/', 1) = split_part(p_sender, '/', 1) AND split_part(p_holder, '/', 2) <> split_part(p_sender, '/', 2));
+END $$;
 -- +goose StatementEnd
 
 -- Hands out one part whose turn it is; the chat is locked and leased.

@@ -32,6 +32,8 @@ type Bus struct {
 
 	mu      sync.Mutex
 	channel jetstream.Stream // handle of CHANNEL, once used
+
+	cancels cancels
 }
 
 // Open checks that JetStream answers and brings streams, consumers and buckets

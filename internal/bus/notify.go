@@ -39,16 +39,6 @@ func (b *Bus) OnRestartRequest(fn func(instanceID uuid.UUID)) (stop func(), err 
 	return b.onInstance(subjectInstanceRestart, fn)
 }
 
-// PublishCancel tells the process that runs a turn's call to stop it at once.
-func (b *Bus) PublishCancel(_ context.Context, turnID uuid.UUID) error {
-	return b.notify(turnCancelSubject(turnID), nil)
-}
-
-// OnCancel calls fn when the turn is cancelled, until stop is called.
-func (b *Bus) OnCancel(turnID uuid.UUID, fn func()) (stop func(), err error) {
-	return b.subscribe(turnCancelSubject(turnID), func(*nats.Msg) { fn() })
-}
-
 // Broadcast is the best-effort fan-out of a channel's topic to every process.
 func (b *Bus) Broadcast(_ context.Context, instanceID, topic string, data []byte) error {
 	return b.notify(LiveSubject(instanceID, topic), data)

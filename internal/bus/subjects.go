@@ -26,6 +26,9 @@ func inboundSubject(e *omni.Envelope) string {
 	return string(omni.EventChannelInbound) + "." + token(e.TenantID) + "." + token(e.Channel) + "." + e.InstanceID.String()
 }
 
+// turnCancelSubjects matches every turnCancelSubject.
+const turnCancelSubjects = "turn.*.cancel"
+
 func turnCancelSubject(turnID uuid.UUID) string { return "turn." + turnID.String() + ".cancel" }
 
 func logSubject(tenant string) string { return subjectLog + token(tenant) }

@@ -27,7 +27,9 @@ import (
 )
 
 const (
-	poolSize    = 32 // connections to Postgres of one process
+	// poolSize is how many connections to Postgres one process has: each plans
+	// every statement for itself, so more than keep it busy only cost.
+	poolSize    = 16
 	instanceTTL = 5 * time.Second
 )
 

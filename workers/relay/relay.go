@@ -24,8 +24,8 @@ const (
 	busyPoll   = 25 * time.Millisecond
 	idlePoll   = 250 * time.Millisecond
 	pause      = 5 * time.Millisecond
-	longPause  = 20 * time.Millisecond // after a batch of manyEvents
-	manyEvents = 32
+	longPause  = 25 * time.Millisecond // after a batch of manyEvents
+	manyEvents = 8
 	busyFor    = time.Second // after the last event or nudge
 	retryMin   = 100 * time.Millisecond
 	retryMax   = 5 * time.Second
@@ -193,7 +193,7 @@ func (r *Relay) rest(ctx context.Context, n int, busy bool) (nudged bool) {
 	if busy {
 		wait = busyPoll
 	}
-	t := time.NewTimer(wait - first)
+	t := time.NewTimer(max(wait-first, 0))
 	defer t.Stop()
 	select {
 	case <-ctx.Done():
