@@ -27,10 +27,16 @@ func Heartbeat(ctx context.Context) (stop func()) {
 	if !activity.IsActivity(ctx) || activity.GetInfo(ctx).IsLocalActivity {
 		return func() {}
 	}
+	return Repeat(ctx, heartbeatFirst, heartbeatEvery, func() { activity.RecordHeartbeat(ctx) })
+}
+
+// Repeat calls fn after first and then every so often, until ctx ends or stop
+// is called; stop waits for a call under way.
+func Repeat(ctx context.Context, first, every time.Duration, fn func()) (stop func()) {
 	done, stopped := make(chan struct{}), make(chan struct{})
 	go func() {
 		defer close(stopped)
-		timer := time.NewTimer(heartbeatFirst)
+		timer := time.NewTimer(first)
 		defer timer.Stop()
 		for {
 			select {
@@ -40,8 +46,8 @@ func Heartbeat(ctx context.Context) (stop func()) {
 				return
 			case <-timer.C:
 			}
-			activity.RecordHeartbeat(ctx)
-			timer.Reset(heartbeatEvery)
+			fn()
+			timer.Reset(every)
 		}
 	}()
 	return func() { close(done); <-stopped }

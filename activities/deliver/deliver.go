@@ -136,22 +136,8 @@ func (d *delivery) release(ctx context.Context) {
 
 // renew keeps the leases while parts are on their way.
 func (d *delivery) renew(ctx context.Context) (stop func()) {
-	done, stopped := make(chan struct{}), make(chan struct{})
-	go func() {
-		defer close(stopped)
-		tick := time.NewTicker(renewEvery)
-		defer tick.Stop()
-		for {
-			select {
-			case <-done:
-				return
-			case <-ctx.Done():
-				return
-			case <-tick.C:
-				// One that fails is made good by the next, or by the next claim.
-				_ = d.Store.RenewSender(ctx, d.in.Turn.ChatID, d.unit(), d.sender)
-			}
-		}
-	}()
-	return func() { close(done); <-stopped }
+	return activities.Repeat(ctx, renewEvery, renewEvery, func() {
+		// One that fails is made good by the next, or by the next claim.
+		_ = d.Store.RenewSender(ctx, d.in.Turn.ChatID, d.unit(), d.sender)
+	})
 }
