@@ -39,9 +39,11 @@ type Capabilities struct {
 	Typing         bool                  `json:"typing"`
 	ReadReceipts   bool                  `json:"readReceipts"`
 	Groups         bool                  `json:"groups"`
-	Webhook        bool                  `json:"webhook"`              // the platform calls /webhook/{channel}/{instanceId}
-	Page           bool                  `json:"page"`                 // serves /chat/{instanceId}
-	Login          bool                  `json:"login"`                // needs a person to log in (QR, pairing code)
-	SendPerSecond  float64               `json:"sendPerSecond"`        // per instance, 0: no limit known
-	ChatPerSecond  float64               `json:"sendPerSecondPerChat"` // per chat, 0: no limit known
+	Webhook        bool                  `json:"webhook"`                 // the platform calls /webhook/{channel}/{instanceId}
+	Page           bool                  `json:"page"`                    // serves /chat/{instanceId}
+	Login          bool                  `json:"login"`                   // needs a person to log in (QR, pairing code)
+	TypingSeconds  float64               `json:"typingSeconds,omitempty"` // how long one indicator is shown; 0: about 5
+	SendPerSecond  float64               `json:"sendPerSecond"`           // per instance, 0: no limit known
+	ChatPerSecond  float64               `json:"sendPerSecondPerChat"`    // per chat, 0: no limit known
+	GroupPerMinute int                   `json:"sendPerMinutePerGroup"`   // per group, beside the chat's; 0: no limit known
 }

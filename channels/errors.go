@@ -31,11 +31,24 @@ func (k ErrorKind) Retryable() bool {
 	}
 }
 
+// Scope is what a platform's limit holds up.
+type Scope string
+
+// The scopes of ErrRateLimited.
+const (
+	// ScopeUnknown: the platform does not say. It is taken for the chat's,
+	// until another chat is told the same meanwhile: then for the account's.
+	ScopeUnknown Scope = ""
+	ScopeChat    Scope = "chat"
+	ScopeAccount Scope = "account"
+)
+
 // SendError is the typed failure of Session.Send.
 type SendError struct {
 	Kind       ErrorKind
 	Certain    bool          // known not to have reached the chat
 	RetryAfter time.Duration // zero: the engine's own back-off
+	Scope      Scope         // of ErrRateLimited: who has to wait
 	Reason     string        // for people; never holds a secret
 }
 

@@ -23,6 +23,10 @@ const (
 	OpTyping  Operation = "typing"
 	OpRead    Operation = "read"
 	OpOutcome Operation = "outcome" // what became of a key: the gateway's memory of ten minutes
+
+	// OpWithdraw says that whoever asked for a key has left: a request that was
+	// not begun is not to be. It has no answer of its own.
+	OpWithdraw Operation = "withdraw"
 )
 
 // The headers of a request.
@@ -48,18 +52,19 @@ type ReplyError struct {
 	Kind         ErrorKind `json:"kind"`
 	Certain      bool      `json:"certain"`
 	RetryAfterMs int64     `json:"retryAfterMs,omitempty"`
+	Scope        Scope     `json:"scope,omitempty"`
 	Reason       string    `json:"reason"`
 }
 
 // AsSendError turns the wire form back into the error the session returned.
 func (e *ReplyError) AsSendError() *SendError {
-	return &SendError{Kind: e.Kind, Certain: e.Certain, Reason: e.Reason,
+	return &SendError{Kind: e.Kind, Certain: e.Certain, Scope: e.Scope, Reason: e.Reason,
 		RetryAfter: time.Duration(e.RetryAfterMs) * time.Millisecond}
 }
 
 // NewReplyError is the wire form of a session's error. Errors that are not a
 // SendError have an unknown outcome.
 func NewReplyError(err *SendError) *ReplyError {
-	return &ReplyError{Kind: err.Kind, Certain: err.Certain, Reason: err.Reason,
+	return &ReplyError{Kind: err.Kind, Certain: err.Certain, Scope: err.Scope, Reason: err.Reason,
 		RetryAfterMs: err.RetryAfter.Milliseconds()}
 }

@@ -42,6 +42,7 @@ func (Channel) Info() channels.Info {
 			Delete:         true,
 			React:          true,
 			Typing:         true,
+			TypingSeconds:  5,
 			Groups:         true,
 			Webhook:        true,
 		},

@@ -166,7 +166,7 @@ func outcome(resp *http.Response, answer []byte, out message.Outbound, now time.
 		return message.Receipt{ExternalID: id, At: now}, nil
 	case code == http.StatusTooManyRequests, code == http.StatusServiceUnavailable && resp.Header.Get("Retry-After") != "":
 		return message.Receipt{}, &channels.SendError{Kind: channels.ErrRateLimited, Certain: true, RetryAfter: after,
-			Reason: fmt.Sprintf("callbackUrl answered %d: later", code)}
+			Scope: limitScope(answer), Reason: fmt.Sprintf("callbackUrl answered %d: later", code)}
 	case code >= 500:
 		return message.Receipt{}, &channels.SendError{Kind: channels.ErrTransient, RetryAfter: after,
 			Reason: fmt.Sprintf("callbackUrl answered %d%s", code, quote(answer))}
@@ -198,6 +198,18 @@ func externalID(answer []byte) string {
 	default:
 		return ""
 	}
+}
+
+// limitScope reads {"scope": "account"}: all chats have to wait, not this one
+// only.
+func limitScope(answer []byte) channels.Scope {
+	var a struct {
+		Scope channels.Scope `json:"scope"`
+	}
+	if json.Unmarshal(answer, &a) == nil && a.Scope == channels.ScopeAccount {
+		return channels.ScopeAccount
+	}
+	return channels.ScopeChat
 }
 
 func rejected(reason string) *channels.SendError {

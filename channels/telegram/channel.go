@@ -56,10 +56,13 @@ func (Channel) Info() channels.Info {
 			Delete:        true,
 			React:         true,
 			Typing:        true,
+			TypingSeconds: 5,
 			Groups:        true,
 			Webhook:       true,
-			SendPerSecond: 30,
-			ChatPerSecond: 1,
+			// https://core.telegram.org/bots/faq, "My bot is hitting limits"
+			SendPerSecond:  30,
+			ChatPerSecond:  1,
+			GroupPerMinute: 20,
 		},
 		Config: []channels.ConfigField{
 			{Name: "botToken", Secret: true, Required: true, Doc: "the token that @BotFather gave, such as 123456789:AAE…"},

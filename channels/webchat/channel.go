@@ -56,6 +56,7 @@ func (Channel) Info() channels.Info {
 			Edit:           true,
 			Delete:         true,
 			Typing:         true,
+			TypingSeconds:  6, // page.js
 			Page:           true,
 		},
 		Config: []channels.ConfigField{

@@ -63,6 +63,17 @@ func (b *Bus) Send(ctx context.Context, channelType string, instanceID uuid.UUID
 	return *reply.Receipt, nil
 }
 
+// Withdraw says that whoever handed the key over has left: a send that was not
+// begun is not to be. It is answered to who sent it, as certainly not sent.
+func (b *Bus) Withdraw(channelType string, instanceID uuid.UUID, key string) error {
+	msg := nats.NewMsg(channels.Subject(channelType, instanceID.String(), channels.OpWithdraw))
+	msg.Header.Set(channels.HeaderKey, key)
+	if err := b.conn.PublishMsg(msg); err != nil {
+		return fmt.Errorf("withdrawing a send: %w", err)
+	}
+	return nil
+}
+
 // Outcome asks the gateway's memory of ten minutes what became of a sent key.
 // A send still under way is waited for. nil, nil where nothing is remembered;
 // *channels.SendError where nobody could be asked.

@@ -14,16 +14,23 @@ type chatQueues struct {
 	wg     sync.WaitGroup
 
 	mu      sync.Mutex
-	waiting map[string][]func() // present: a goroutine works on the chat
+	waiting map[string][]job // present: a goroutine works on the chat
 	total   int
 }
 
-func newChatQueues() *chatQueues {
-	return &chatQueues{atOnce: make(chan struct{}, maxAtOnce), waiting: map[string][]func(){}}
+// job is one operation. ready waits until it may go; while it waits only its
+// chat does. False: it does not go at all.
+type job struct {
+	ready func() bool
+	run   func()
 }
 
-// submit queues fn behind what the chat has; false: there is too much already.
-func (q *chatQueues) submit(chat string, fn func()) bool {
+func newChatQueues() *chatQueues {
+	return &chatQueues{atOnce: make(chan struct{}, maxAtOnce), waiting: map[string][]job{}}
+}
+
+// submit queues j behind what the chat has; false: there is too much already.
+func (q *chatQueues) submit(chat string, j job) bool {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	if q.total >= maxWaiting {
@@ -31,7 +38,7 @@ func (q *chatQueues) submit(chat string, fn func()) bool {
 	}
 	q.total++
 	queue, busy := q.waiting[chat]
-	q.waiting[chat] = append(queue, fn)
+	q.waiting[chat] = append(queue, j)
 	if !busy {
 		q.wg.Go(func() { q.work(chat) })
 	}
@@ -47,13 +54,15 @@ func (q *chatQueues) work(chat string) {
 			q.mu.Unlock()
 			return
 		}
-		fn := queue[0]
+		j := queue[0]
 		q.waiting[chat] = queue[1:]
 		q.mu.Unlock()
 
-		q.atOnce <- struct{}{}
-		fn()
-		<-q.atOnce
+		if j.ready() {
+			q.atOnce <- struct{}{}
+			j.run()
+			<-q.atOnce
+		}
 
 		q.mu.Lock()
 		q.total--

@@ -33,6 +33,8 @@ func TestMain(m *testing.M) {
 type fakeChannel struct {
 	sendFunc  func(ctx context.Context, out message.Outbound) (message.Receipt, error)
 	startFunc func(ctx context.Context, cfg channels.Config, in channels.Sink) error
+	typeFunc  func(ctx context.Context)
+	caps      channels.Capabilities
 
 	started chan *fakeSession
 	stopped chan *fakeSession
@@ -43,7 +45,7 @@ func newFake() *fakeChannel {
 }
 
 func (c *fakeChannel) Info() channels.Info {
-	return channels.Info{Type: "fake", Name: "Fake", Config: []channels.ConfigField{{Name: "token", Secret: true}}}
+	return channels.Info{Type: "fake", Name: "Fake", Capabilities: c.caps, Config: []channels.ConfigField{{Name: "token", Secret: true}}}
 }
 
 func (c *fakeChannel) Validate(channels.Config) error { return nil }
@@ -108,6 +110,12 @@ func (s *fakeSession) Send(ctx context.Context, out message.Outbound) (message.R
 		return message.Receipt{ExternalID: "p-" + out.Key, At: time.Now()}, nil
 	}
 	return s.channel.sendFunc(ctx, out)
+}
+
+// Typing implements channels.Typer.
+func (s *fakeSession) Typing(ctx context.Context, _ message.Chat) error {
+	s.channel.typeFunc(ctx)
+	return nil
 }
 
 // React implements channels.Reactor; the others are not supported.
@@ -178,8 +186,13 @@ func (w *world) instance(config string) *omni.Instance {
 
 func (w *world) send(id uuid.UUID, chat, key string, deadline time.Time) (message.Receipt, *channels.SendError) {
 	w.t.Helper()
+	return w.sendTo(id, message.Chat{ID: chat}, key, deadline)
+}
+
+func (w *world) sendTo(id uuid.UUID, chat message.Chat, key string, deadline time.Time) (message.Receipt, *channels.SendError) {
+	w.t.Helper()
 	receipt, err := w.bus.Send(w.t.Context(), "fake", id, channels.OpSend,
-		message.Outbound{Key: key, Kind: message.KindMessage, Chat: message.Chat{ID: chat}}, deadline)
+		message.Outbound{Key: key, Kind: message.KindMessage, Chat: chat}, deadline)
 	if err == nil {
 		return receipt, nil
 	}

@@ -239,6 +239,14 @@ func (g *Gateway) stopHosts(match func(uuid.UUID) bool, reason string) []*host {
 	return stopping
 }
 
+func (g *Gateway) capabilities(channelType string) channels.Capabilities {
+	ch, ok := g.deps.Lookup(channelType)
+	if !ok {
+		return channels.Capabilities{}
+	}
+	return ch.Info().Capabilities
+}
+
 func (g *Gateway) restart(id uuid.UUID) {
 	g.mu.Lock()
 	h, ok := g.hosts[id]

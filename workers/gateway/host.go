@@ -22,6 +22,7 @@ type host struct {
 	id     uuid.UUID
 	log    *slog.Logger
 	memory *memory
+	gate   *gate
 	states *stateWriter
 
 	life context.Context
@@ -40,6 +41,7 @@ func newHost(g *Gateway, in *omni.Instance) *host {
 	log := g.deps.Log.With("instance_id", in.ID, "channel", in.Channel)
 	h := &host{
 		g: g, id: in.ID, log: log, want: in, memory: newMemory(memoryFor, memoryLimit),
+		gate:   newGate(g.capabilities(in.Channel)),
 		states: newStateWriter(in.ID, g.deps.Store, log), done: make(chan struct{}), poke: make(chan struct{}, 1),
 	}
 	// Ended by stop, never by a caller's context: it has to say why.

@@ -44,6 +44,9 @@ type service struct {
 
 	taking   sync.RWMutex // read: a request is being taken; write: the end of that
 	stopping bool
+	quit     chan struct{} // closed with stopping: nobody stands at the gate any longer
+
+	line line
 }
 
 // request is one operation asked for.
@@ -54,13 +57,15 @@ type request struct {
 	key      string
 	deadline time.Time
 	out      message.Outbound
+	known    string        // operation and key: what the memory and the gate know it by; "" without a key
+	left     chan struct{} // closed when whoever asked has left
 }
 
 // queueGroup is the one of NATS micro-services, which foreign programs may use.
 const queueGroup = "q"
 
 func serve(g *Gateway, s *session, sess channels.Session) (*service, error) {
-	svc := &service{gateway: g, session: s, channel: sess, queues: newChatQueues()}
+	svc := &service{gateway: g, session: s, channel: sess, queues: newChatQueues(), quit: make(chan struct{}), line: newLine()}
 	svc.life, svc.end = context.WithCancel(context.Background())
 	conn := g.deps.Bus.Conn()
 	var err error
@@ -81,6 +86,7 @@ func (s *service) stop(grace time.Duration) {
 	s.taking.Lock()
 	s.stopping = true
 	s.taking.Unlock()
+	close(s.quit)
 	s.unsubscribe()
 	patience := time.AfterFunc(grace, s.end)
 	s.queues.wait()
@@ -113,7 +119,7 @@ func (s *service) handle(msg *nats.Msg) {
 	s.taking.RLock()
 	defer s.taking.RUnlock()
 	op := channels.Operation(msg.Subject[strings.LastIndexByte(msg.Subject, '.')+1:])
-	r := &request{msg: msg, op: op, key: msg.Header.Get(channels.HeaderKey)}
+	r := &request{msg: msg, op: op, key: msg.Header.Get(channels.HeaderKey), left: make(chan struct{})}
 	if s.stopping {
 		s.answer(r, refused(channels.ErrNotConnected, notServed))
 		return
@@ -127,6 +133,10 @@ func (s *service) handle(msg *nats.Msg) {
 			return
 		}
 		r.deadline = deadline
+	}
+	if op == channels.OpWithdraw {
+		s.withdraw(r.key)
+		return
 	}
 	if op == channels.OpOutcome {
 		s.waiters.Go(func() { s.answer(r, s.outcome(r)) })
@@ -143,24 +153,32 @@ func (s *service) handle(msg *nats.Msg) {
 }
 
 func (s *service) enqueue(r *request) {
-	known := r.key
-	if known != "" {
-		known = string(r.op) + "/" + known
+	if r.key != "" {
+		r.known = string(r.op) + "/" + r.key
 	}
-	attempt, mine := s.session.host.memory.begin(known)
+	attempt, mine := s.session.host.memory.begin(r.known)
 	if !mine {
 		s.waiters.Go(func() { s.answer(r, s.await(r, attempt)) })
 		return
 	}
-	queued := s.queues.submit(r.out.Chat.ID, func() {
-		reply := s.execute(r)
+	s.line.join(r)
+	done := func(reply channels.Reply) {
+		s.line.leave(r)
 		s.session.host.memory.finish(attempt, reply)
 		s.answer(r, reply)
+	}
+	queued := s.queues.submit(r.out.Chat.ID, job{
+		ready: func() bool {
+			err := s.admit(r)
+			if err != nil {
+				done(failed(err))
+			}
+			return err == nil
+		},
+		run: func() { done(s.execute(r)) },
 	})
 	if !queued {
-		reply := refused(channels.ErrTransient, "too much is waiting for this instance")
-		s.session.host.memory.finish(attempt, reply)
-		s.answer(r, reply)
+		done(refused(channels.ErrTransient, "too much is waiting for this instance"))
 	}
 }
 
@@ -201,6 +219,9 @@ func (s *service) execute(r *request) channels.Reply {
 	}
 	ctx, cancel := context.WithDeadline(r.ctx, r.deadline)
 	defer cancel()
+	if instead := s.line.begin(r, cancel); instead != nil {
+		return *instead
+	}
 	ctx, span := s.gateway.edge.tracer.Start(ctx, "gateway."+string(r.op), trace.WithSpanKind(trace.SpanKindServer),
 		trace.WithAttributes(attribute.String("omni.instance", s.session.instance.ID.String()),
 			attribute.String("omni.channel", s.session.instance.Channel), attribute.String("omni.key", r.key)))
@@ -209,8 +230,10 @@ func (s *service) execute(r *request) channels.Reply {
 	receipt, err := s.perform(ctx, r)
 	reply := channels.Reply{Receipt: &receipt}
 	if err != nil {
-		span.SetStatus(codes.Error, string(asSendError(err).Kind))
-		reply = failed(asSendError(err))
+		failure := asSendError(err)
+		s.session.host.gate.told(r.out.Chat, failure)
+		span.SetStatus(codes.Error, string(failure.Kind))
+		reply = failed(failure)
 		reply.Error.Reason = s.session.scrub(reply.Error.Reason)
 		s.session.host.log.WarnContext(ctx, "operation failed", "op", r.op, "key", r.key, "kind", reply.Error.Kind,
 			"certain", reply.Error.Certain, "reason", reply.Error.Reason)
@@ -282,7 +305,7 @@ func asSendError(err error) *channels.SendError {
 }
 
 func refused(kind channels.ErrorKind, reason string) channels.Reply {
-	return failed(&channels.SendError{Kind: kind, Certain: true, Reason: reason})
+	return failed(notBegun(kind, reason))
 }
 
 func failed(err *channels.SendError) channels.Reply {

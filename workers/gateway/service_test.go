@@ -94,18 +94,22 @@ func TestAFailedKeyMayBeTriedAgainAndIsRemembered(t *testing.T) {
 	var sends atomic.Int32
 	w, in := served(t, func(context.Context, message.Outbound) (message.Receipt, error) {
 		if sends.Add(1) == 1 {
-			return message.Receipt{}, &channels.SendError{Kind: channels.ErrRateLimited, Certain: true, RetryAfter: time.Second, Reason: "slow down"}
+			return message.Receipt{}, &channels.SendError{Kind: channels.ErrRateLimited, Certain: true, Scope: channels.ScopeChat, RetryAfter: 100 * time.Millisecond, Reason: "slow down"}
 		}
 		return message.Receipt{ExternalID: "p2"}, nil
 	})
 	_, failure := w.send(in.ID, "c1", "k", time.Time{})
-	require.Equal(t, &channels.SendError{Kind: channels.ErrRateLimited, Certain: true, RetryAfter: time.Second, Reason: "slow down"}, failure)
+	require.Equal(t, &channels.SendError{Kind: channels.ErrRateLimited, Certain: true, Scope: channels.ScopeChat, RetryAfter: 100 * time.Millisecond, Reason: "slow down"}, failure)
 	reply, err := w.bus.Outcome(t.Context(), "fake", in.ID, "k")
 	require.NoError(t, err)
 	require.Equal(t, channels.ErrRateLimited, reply.Error.Kind)
-	receipt, failure := w.send(in.ID, "c1", "k", time.Time{})
-	require.Nil(t, failure)
+	var receipt message.Receipt
+	require.Eventually(t, func() bool {
+		receipt, failure = w.send(in.ID, "c1", "k", time.Time{})
+		return failure == nil
+	}, 10*time.Second, 10*time.Millisecond)
 	require.Equal(t, "p2", receipt.ExternalID)
+	require.EqualValues(t, 2, sends.Load())
 	reply, err = w.bus.Outcome(t.Context(), "fake", in.ID, "never seen")
 	require.NoError(t, err)
 	require.Nil(t, reply)
