@@ -19,6 +19,8 @@ const (
 	AgentReply      = "agent.Reply"
 	AgentGiveUp     = "agent.GiveUp"
 	DeliverSend     = "deliver.Send"
+	FollowUpArm     = "followup.Arm"
+	FollowUpClaim   = "followup.Claim"
 )
 
 // The queues of regular activities. Local ones run where the workflow runs.
@@ -59,7 +61,9 @@ func Steps() []Step {
 		{Name: DeliverSend, Queue: QueueDelivery, Local: true, Does: "sends the parts in order, each claimed before and receipted after"},
 		{Name: TurnFinish, Local: true, Does: "gives the turn its outcome and names who waits behind"},
 		{Name: TurnWake, Local: true, Does: "wakes the leaders that wait behind"},
-		{Name: TurnSweep, Queue: QueuePipeline, Does: "adopts overdue turns whose workflow is gone"},
+		{Name: FollowUpArm, Local: true, Does: "starts the workflows that wait for the time of a turn's follow-ups"},
+		{Name: FollowUpClaim, Local: true, Does: "makes a turn of a follow-up that is due, or cancels it"},
+		{Name: TurnSweep, Queue: QueuePipeline, Does: "adopts overdue turns whose workflow is gone; arms follow-ups that were left unarmed"},
 	}
 }
 

@@ -26,6 +26,8 @@ type SendOutput struct {
 	Error    string   `json:"error,omitempty"`
 	Finished bool     `json:"finished,omitempty"`
 	Wake     []string `json:"wake,omitempty"`
+
+	FollowUps bool `json:"follow_ups,omitempty"` // followup.Arm is owed
 }
 
 // The stable types of delivery errors.

@@ -64,6 +64,8 @@ const (
 type FinishOutput struct {
 	Outcome string   `json:"outcome"`        // the one that stands
 	Wake    []string `json:"wake,omitempty"` // workflows of the leaders that wait behind
+
+	FollowUps bool `json:"follow_ups,omitempty"` // followup.Arm is owed
 }
 
 // Finish runs turn.Finish.
@@ -94,6 +96,7 @@ type SweepInput struct {
 type SweepOutput struct {
 	Suspect int `json:"suspect"`
 	Adopted int `json:"adopted"`
+	Armed   int `json:"armed,omitempty"` // follow-ups that were owed a workflow
 }
 
 // TurnWorkflowID is the workflow that adopted a turn at an epoch.

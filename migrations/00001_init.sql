@@ -41,6 +41,7 @@ CREATE TABLE persons (
     display_name text NOT NULL DEFAULT '',
     phone        text NOT NULL DEFAULT '',
     email        text NOT NULL DEFAULT '',
+    session_epoch int NOT NULL DEFAULT 0,          -- grows with every reset in a chat with them
     created_at   timestamptz NOT NULL DEFAULT now(),
     updated_at   timestamptz NOT NULL DEFAULT now()
 );
@@ -77,6 +78,7 @@ CREATE TABLE chats (
     paused          boolean NOT NULL DEFAULT false,
     paused_until    timestamptz,                   -- NULL while paused: until resumed
     session_epoch   int NOT NULL DEFAULT 0,        -- grows with every reset
+    session_started_at timestamptz,                -- of the last reset; NULL: there was none
     delivering      uuid,                          -- turn or outbound message whose parts go out now
     delivering_until timestamptz,
     created_at      timestamptz NOT NULL DEFAULT now(),
@@ -163,6 +165,7 @@ CREATE TABLE turns (
     sender       text,                             -- one sender per turn
     sender_until timestamptz,
     wake_workflow text NOT NULL DEFAULT '',        -- the leader that waits behind
+    follows      uuid,                             -- a follow-up: the turn that it follows
     created_at   timestamptz NOT NULL DEFAULT clock_timestamp(),
     finished_at  timestamptz
 ) WITH (fillfactor = 80);

@@ -27,7 +27,8 @@ CREATE FUNCTION turn_batch(p_turn uuid) RETURNS jsonb LANGUAGE plpgsql STABLE AS
 BEGIN
     RETURN (SELECT coalesce(jsonb_agg(jsonb_build_object(
             'id', id, 'text', text, 'content', content, 'senderName', sender_name, 'senderId', sender_platform_id,
-            'personId', person_id, 'externalId', external_id, 'seq', seq, 'sentAt', sent_at, 'facts', facts) ORDER BY seq), '[]')
+            'personId', person_id, 'externalId', external_id, 'seq', seq, 'sentAt', sent_at, 'facts', facts) ORDER BY seq),
+            follow_up_batch(p_turn))
         FROM messages
         WHERE turn_id = p_turn AND direction = 'inbound' AND deleted_at IS NULL);
 END $$;
@@ -84,6 +85,11 @@ BEGIN
             t.id::text, t.instance_id, t.channel, t.chat_id, t.leader,
             jsonb_build_object('turnId', t.id, 'chatId', t.chat_id, 'instanceId', t.instance_id, 'messageId', t.leader,
                                'outcome', p_outcome, 'error', p_error) || step_data(p_step, p_started, p_attempt));
+    IF t.follows IS NOT NULL THEN
+        PERFORM follow_up_ended(t, p_outcome, p_error, p_step);
+    ELSIF p_outcome = 'answered' THEN
+        PERFORM follow_ups_schedule(t);
+    END IF;
     SELECT coalesce(array_agg(workflow_id), '{}') INTO wake FROM turns WHERE chat_id = t.chat_id AND state = 'collecting';
     RETURN wake;
 END $$;
@@ -101,7 +107,7 @@ DECLARE
 BEGIN
     v.turn_id := t.id; v.epoch := t.epoch; v.leader := t.leader; v.answered := false;
     SELECT * INTO other FROM turns WHERE chat_id = t.chat_id AND state = 'answering';
-    IF FOUND THEN
+    IF FOUND AND NOT follow_up_gives_way(other, p_step, p_started, p_attempt) THEN
         UPDATE turns SET due_at = now_ + interval '60 seconds' WHERE id = t.id;
         v.state := 'behind';
         v.suspect := CASE WHEN other.due_at < now_ THEN other.id END;
@@ -167,6 +173,9 @@ BEGIN
     SELECT * INTO STRICT c FROM chats WHERE id = p_chat FOR NO KEY UPDATE;
     SELECT * INTO STRICT m FROM messages WHERE id = p_message;
     now_ := clock_timestamp();
+    IF c.session_epoch > 0 OR starts_with(p_session, 'person:') THEN
+        p_session := session_now(p_session, c);
+    END IF;
     IF m.turn_id IS NOT NULL THEN
         SELECT * INTO STRICT t FROM turns WHERE id = m.turn_id;
         IF p_close AND t.state = 'collecting' AND t.workflow_id = p_workflow THEN
@@ -259,11 +268,15 @@ BEGIN
     INSERT INTO messages (id, tenant_id, instance_id, channel, chat_id, person_id, direction, content, text, status, turn_id,
                           correlation_id, part_index, part_count, reply_to, reply_to_external)
     SELECT p_part_ids[x.n], t.tenant_id, t.instance_id, t.channel, t.chat_id, m.person_id, 'outbound', x.content,
-           coalesce(x.content ->> 'text', ''), 'queued', t.id, t.leader, x.n::int - 1, parts, t.leader, m.external_id
+           coalesce(x.content ->> 'text', ''), 'queued', t.id, t.leader, x.n::int - 1, parts,
+           CASE WHEN t.follows IS NULL THEN t.leader END, CASE WHEN t.follows IS NULL THEN m.external_id ELSE '' END
     FROM jsonb_array_elements(p_parts) WITH ORDINALITY AS x(content, n), messages m
     WHERE m.id = t.leader;
-    UPDATE turns SET answer = p_answer, part_count = parts, agent_ms = p_agent_ms, due_at = clock_timestamp() + p_deliver_within
+    UPDATE turns SET answer = p_answer, part_count = parts, agent_ms = CASE WHEN t.answer IS NULL THEN p_agent_ms END, due_at = clock_timestamp() + p_deliver_within
     WHERE id = p_turn;
+    IF t.answer IS NOT NULL THEN -- a follow-up's own text: no agent was asked
+        RETURN;
+    END IF;
     INSERT INTO events (id, tenant_id, type, subject, instance_id, channel, chat_id, correlation_id, data)
     VALUES (uuid_v7(), t.tenant_id, 'agent.response', t.id::text, t.instance_id, t.channel, t.chat_id, t.leader,
             jsonb_build_object('turnId', t.id, 'chatId', t.chat_id, 'instanceId', t.instance_id, 'messageId', t.leader,
@@ -337,7 +350,13 @@ BEGIN
         state := CASE WHEN state = 'closed' THEN 'adopted' ELSE state END;
         RETURN;
     END IF;
-    IF parts IS NOT NULL OR t.error <> '' THEN
+    IF parts IS NOT NULL THEN
+        RETURN;
+    END IF;
+    IF t.follows IS NOT NULL THEN -- nobody asked anything, so nobody is told of the failure
+        parts := 0;
+    END IF;
+    IF t.error <> '' THEN
         RETURN;
     END IF;
     UPDATE turns SET error = p_error, due_at = greatest(due_at, clock_timestamp() + interval '60 seconds') WHERE id = p_turn;
@@ -386,6 +405,7 @@ BEGIN
         PERFORM turn_finish_locked(t, 'cancelled', p_reason, 'chat.takeover', clock_timestamp(), 1);
         ids := ids || t.id;
     END LOOP;
+    PERFORM follow_ups_cancel(p_chat, 'takeover');
     INSERT INTO events (id, tenant_id, type, subject, instance_id, channel, chat_id, person_id, data)
     VALUES (uuid_v7(), c.tenant_id, 'chat.takeover', c.id::text, c.instance_id, c.channel, c.id, c.person_id,
             jsonb_strip_nulls(jsonb_build_object('chatId', c.id, 'instanceId', c.instance_id, 'until', p_until, 'reason', p_reason)));

@@ -99,6 +99,11 @@ BEGIN
         v.content := to_jsonb(m.status);
         RETURN v;
     END IF;
+    -- The moment of a follow-up: what was recorded until now ends it unsent.
+    IF t.follows IS NOT NULL AND v.sent = 0 AND m.status = 'queued' AND follow_up_withdrawn(t, p_started) THEN
+        v.state := 'cancelled';
+        RETURN v;
+    END IF;
     IF v.sent = 0 AND m.status = 'queued' AND t.closed_at + p_ttl < now_ THEN
         v.state := 'expired';
         RETURN v;
@@ -132,6 +137,10 @@ BEGIN
     ELSIF m.status NOT IN ('queued', 'scheduled', 'sending') THEN
         v.state := CASE m.status WHEN 'cancelled' THEN 'cancelled' WHEN 'expired' THEN 'expired' ELSE 'stopped' END;
         v.error := m.error; v.content := to_jsonb(m.status);
+        RETURN v;
+    END IF;
+    IF m.status = 'scheduled' AND m.send_at > now_ THEN -- its workflow was woken before its time
+        v.state := 'busy'; v.wait_ms := ceil(extract(epoch FROM m.send_at - now_) * 1000);
         RETURN v;
     END IF;
     -- The sender of an outbound message is on the chat: its unit is the message.

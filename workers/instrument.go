@@ -61,6 +61,11 @@ func subject(in any) []slog.Attr {
 		return aboutTurn(in.Turn)
 	case activities.FinishInput:
 		return aboutTurn(in.Turn)
+	case activities.ArmInput:
+		return aboutTurn(in.Turn)
+	case activities.ClaimInput:
+		f := in.FollowUp
+		return aboutTurn(activities.TurnRef{InstanceID: f.InstanceID, ChatID: f.ChatID, TurnID: f.TurnID, Leader: f.Leader})
 	default:
 		return nil
 	}

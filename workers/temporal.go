@@ -59,6 +59,8 @@ func pipelineWorker(d Deps) temporalWorker {
 	register(w, d, activities.TurnFinish, s.turn.Finish)
 	register(w, d, activities.TurnWake, s.turn.Wake)
 	register(w, d, activities.TurnSweep, s.turn.Sweep)
+	register(w, d, activities.FollowUpArm, s.turn.Arm)
+	register(w, d, activities.FollowUpClaim, s.turn.Claim)
 	register(w, d, activities.AgentReply, s.agent.Reply)
 	register(w, d, activities.AgentGiveUp, s.agent.GiveUp)
 	register(w, d, activities.DeliverSend, s.deliver.Send)

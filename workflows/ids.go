@@ -16,6 +16,8 @@ const (
 	TypeOutbound = "Outbound"
 	// TypeTurn goes on with a turn whose leader is gone.
 	TypeTurn = "Turn"
+	// TypeFollowUp waits for the time of a follow-up and sends it.
+	TypeFollowUp = "FollowUp"
 	// TypeJanitor finds overdue turns.
 	TypeJanitor = "Janitor"
 

@@ -165,7 +165,7 @@ func (t *turn) giveUp(ctx workflow.Context, failure error) (activities.ReplyOutp
 // sent goes from the delivery's word to the turn's outcome.
 func (t *turn) sent(ctx workflow.Context, sent activities.SendOutput) (MessageResult, error) {
 	if sent.Finished {
-		if err := t.wake(ctx, sent.Wake); err != nil {
+		if err := t.settle(ctx, sent.Wake, sent.FollowUps); err != nil {
 			return MessageResult{}, err
 		}
 		return t.endWith(ctx, sent.Outcome, sent.Sent)
@@ -197,7 +197,7 @@ func (t *turn) finish(ctx workflow.Context, in activities.FinishInput) (MessageR
 	if err != nil {
 		return MessageResult{}, err
 	}
-	if err := t.wake(ctx, out.Wake); err != nil {
+	if err := t.settle(ctx, out.Wake, out.FollowUps); err != nil {
 		return MessageResult{}, err
 	}
 	return t.end(ctx, out.Outcome)
@@ -220,11 +220,18 @@ func (t *turn) again(ctx workflow.Context, who activities.ResolveOutput) (Messag
 	return t.finished(ctx, who.Outcome)
 }
 
-func (t *turn) wake(ctx workflow.Context, behind []string) error {
-	if len(behind) == 0 {
-		return nil
+// settle does what is owed after a turn has its outcome: it wakes who waits
+// behind and arms the follow-ups.
+func (t *turn) settle(ctx workflow.Context, behind []string, followUps bool) error {
+	if len(behind) > 0 {
+		if err := activities.Wake(ctx, activities.WakeInput{Workflows: behind}); err != nil {
+			return err
+		}
 	}
-	return activities.Wake(ctx, activities.WakeInput{Workflows: behind})
+	if followUps {
+		return activities.Arm(ctx, activities.ArmInput{Turn: t.ref})
+	}
+	return nil
 }
 
 func (t *turn) end(ctx workflow.Context, outcome string) (MessageResult, error) {

@@ -45,6 +45,8 @@ func newHands(t *testing.T) *hands {
 	register(activities.TurnClose, stub[activities.CloseInput, activities.TurnView])
 	register(activities.TurnFinish, stub[activities.FinishInput, activities.FinishOutput])
 	register(activities.TurnWake, stub[activities.WakeInput, struct{}])
+	register(activities.FollowUpArm, stub[activities.ArmInput, struct{}])
+	register(activities.FollowUpClaim, stub[activities.ClaimInput, activities.TurnView])
 	register(activities.AgentReply, stub[activities.ReplyInput, activities.ReplyOutput])
 	register(activities.AgentGiveUp, stub[activities.GiveUpInput, activities.ReplyOutput])
 	register(activities.DeliverSend, stub[activities.SendInput, activities.SendOutput])

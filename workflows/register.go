@@ -11,7 +11,7 @@ type Registry interface {
 // Register registers every workflow under its wire name.
 func Register(r Registry) {
 	for name, w := range map[string]any{
-		TypeMessage: Message, TypeOutbound: Outbound, TypeTurn: Turn, TypeJanitor: Janitor,
+		TypeMessage: Message, TypeOutbound: Outbound, TypeTurn: Turn, TypeFollowUp: FollowUp, TypeJanitor: Janitor,
 	} {
 		r.RegisterWorkflowWithOptions(w, workflow.RegisterOptions{Name: name})
 	}

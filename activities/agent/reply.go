@@ -86,7 +86,7 @@ func (c *call) request(ctx context.Context) (req omni.AgentRequest, done *activi
 	}
 	req = omni.AgentRequest{TurnID: c.turn.TurnID, InstanceID: c.inst.ID, Instance: c.inst.Name, Channel: c.turn.Channel,
 		Config: c.agent, APIKey: c.inst.AgentAPIKey, Messages: batch}
-	if c.agent.Provider == omni.ProviderEcho && c.attempt.Number == 1 {
+	if c.agent.Provider == omni.ProviderEcho && c.attempt.Number == 1 && len(batch) > 0 {
 		return req, nil, nil // it needs no context, and asking it twice is cheaper than looking
 	}
 	t, err := c.Store.AgentTurn(ctx, c.turn.TurnID, c.turn.WorkflowID, c.turn.Epoch, max(c.agent.HistoryMessages, 0))
@@ -100,7 +100,11 @@ func (c *call) request(ctx context.Context) (req omni.AgentRequest, done *activi
 		out := c.output(activities.StateClosed, *t.Parts)
 		return req, &out, nil
 	}
-	if t.SessionKey != "chat:"+c.turn.ChatID.String() && c.agent.HistoryMessages > 0 {
+	if t.Text != nil {
+		out, err := c.store(ctx, omni.Answer{Text: *t.Text, Parts: c.parts(*t.Text)})
+		return req, &out, err
+	}
+	if !omni.IsChatSession(t.SessionKey, c.turn.ChatID) && c.agent.HistoryMessages > 0 {
 		if t.History, err = c.Store.SessionHistory(ctx, t.SessionKey, c.turn.TurnID, c.agent.HistoryMessages); err != nil {
 			return req, nil, err
 		}

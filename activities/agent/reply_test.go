@@ -153,11 +153,12 @@ func TestHistoryOfAPersonsSession(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, says("ok"))
 	group := message.Chat{ID: "g1", Type: message.ChatGroup}
-	w.converse(w.sayIn("person:ana", dm, "Ana", "in private"))
-	w.converse(w.sayIn("person:bo", group, "Bo", "in the group"))
+	ana, bo := "person:"+uuid.NewString(), "person:"+uuid.NewString()
+	w.converse(w.sayIn(ana, dm, "Ana", "in private"))
+	w.converse(w.sayIn(bo, group, "Bo", "in the group"))
 	<-w.asked
 	<-w.asked
-	w.converse(w.sayIn("person:ana", group, "Ana", "now here"))
+	w.converse(w.sayIn(ana, group, "Ana", "now here"))
 	require.Equal(t, []string{"user(Ana): in private", "assistant: ok", "user(Ana): now here"}, <-w.asked)
 }
 

@@ -182,7 +182,9 @@ func (d *delivery) sent(ctx context.Context, c omni.PartClaim, r message.Receipt
 	if received := d.in.Turn.ReceivedAt; !received.IsZero() && d.Replied != nil {
 		d.Replied(ctx, d.in.Turn.Channel, time.Since(received))
 	}
-	return activities.SendOutput{Outcome: d.finishAs(), Sent: c.Sent + 1, Finished: true, Wake: wake}, false, nil
+	out := activities.SendOutput{Outcome: d.finishAs(), Sent: c.Sent + 1, Finished: true, Wake: wake}
+	out.FollowUps = !d.in.Outbound.Valid && out.Outcome == activities.OutcomeAnswered && len(d.inst.Settings.Messaging.FollowUps) > 0
+	return out, false, nil
 }
 
 // notSent decides what a failed hand-over means.

@@ -5,8 +5,6 @@ import (
 	"fmt"
 	"time"
 
-	"github.com/google/uuid"
-
 	"github.com/omnihub/omni/activities"
 	"github.com/omnihub/omni/internal/omni"
 )
@@ -23,6 +21,10 @@ func (a *Activities) Join(ctx context.Context, in activities.JoinInput) (activit
 		return activities.TurnView{}, err
 	}
 	p := joinParams(in, inst, m, attempt)
+	if p.Refuse == string(omni.RefusedReset) {
+		v, err := a.Store.ResetByMessage(ctx, p.ChatID, p.MessageID, p.WorkflowID, p.Refuse)
+		return a.view(ctx, v, inst), err
+	}
 	v, err := a.Store.JoinTurn(ctx, p)
 	if err != nil {
 		return activities.TurnView{}, err
@@ -45,22 +47,10 @@ func joinParams(in activities.JoinInput, inst *omni.Instance, m *omni.InboundMes
 	return omni.JoinParams{
 		ChatID: in.Message.ChatID, MessageID: in.Message.MessageID, WorkflowID: in.WorkflowID,
 		TurnID:     omni.TurnID(in.Message.MessageID, 0),
-		SessionKey: sessionKey(agentOf(inst).Session, in.Message.ChatID, in.PersonID), Agent: "instance",
+		SessionKey: omni.SessionKey(agentOf(inst).Session, in.Message.ChatID, in.PersonID), Agent: "instance",
 		Refuse: string(omni.Refuse(inst.Settings, m, time.Now())), Quiet: quiet, QuietCap: quietCap,
 		// Attachments are recorded, not processed, so nothing is pending.
 		Close: quiet == 0, Closing: closingParams(inst), Attempt: attempt,
-	}
-}
-
-// sessionKey says whose conversation with the agent this is.
-func sessionKey(session string, chat, person uuid.UUID) string {
-	switch session {
-	case "user":
-		return "person:" + person.String()
-	case "user-in-chat":
-		return "chat:" + chat.String() + "/person:" + person.String()
-	default:
-		return "chat:" + chat.String()
 	}
 }
 
@@ -97,7 +87,15 @@ func (a *Activities) Finish(ctx context.Context, in activities.FinishInput) (act
 	if err != nil {
 		return activities.FinishOutput{}, err
 	}
-	return activities.FinishOutput{Outcome: outcome, Wake: wake}, nil
+	out := activities.FinishOutput{Outcome: outcome, Wake: wake}
+	if outcome == activities.OutcomeAnswered {
+		inst, err := a.instance(ctx, in.Turn.InstanceID)
+		if err != nil {
+			return activities.FinishOutput{}, err
+		}
+		out.FollowUps = len(inst.Settings.Messaging.FollowUps) > 0
+	}
+	return out, nil
 }
 
 // Wake is turn.Wake.

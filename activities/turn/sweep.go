@@ -15,9 +15,14 @@ import (
 const aliveFor = 60 * time.Second
 
 // Sweep is turn.Sweep: it looks at overdue turns and adopts those whose
-// workflow is gone.
+// workflow is gone, and at follow-ups that nobody armed.
 func (a *Activities) Sweep(ctx context.Context, in activities.SweepInput) (activities.SweepOutput, error) {
-	return a.adopt(ctx, uuid.NullUUID{}, in.Limit)
+	out, err := a.adopt(ctx, uuid.NullUUID{}, in.Limit)
+	if err != nil {
+		return out, err
+	}
+	out.Armed, err = a.sweepFollowUps(ctx, in.Limit)
+	return out, err
 }
 
 // adopt looks at overdue turns, or at one of them. Temporal is asked outside

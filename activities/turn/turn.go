@@ -21,6 +21,9 @@ type Store interface {
 	OverdueTurns(ctx context.Context, only uuid.NullUUID, limit int) ([]omni.SuspectTurn, error)
 	PostponeTurn(ctx context.Context, turn uuid.UUID, by time.Duration) error
 	AdoptTurn(ctx context.Context, t omni.SuspectTurn, newWorkflowID string) (epoch int, ok bool, err error)
+	// ResetByMessage begins the chat's session anew, once; the message is not answered.
+	ResetByMessage(ctx context.Context, chat, messageID uuid.UUID, workflowID, reason string) (omni.TurnView, error)
+	FollowUpStore
 }
 
 // Instances reads instances, usually from memory.
@@ -41,6 +44,8 @@ type Engine interface {
 	Running(ctx context.Context, workflowID string) (bool, error)
 	// StartTurn starts the workflow that goes on with an adopted turn.
 	StartTurn(ctx context.Context, t activities.TurnRef) error
+	// StartFollowUp starts the workflow of a follow-up, after delay.
+	StartFollowUp(ctx context.Context, in activities.FollowUpInput, delay time.Duration) error
 }
 
 // Activities implements the steps.

@@ -74,4 +74,9 @@ func (r *routes) chats() {
 		func(ctx context.Context, who *omni.APIKey, in *ByID) (*one[omni.Chat], error) {
 			return oneOf(r.Chats.Resume(ctx, who, in.ID.UUID))
 		})
+	add(r, endpoint{id: "reset-chat", method: http.MethodPost, path: "/chats/{id}/reset", tag: tag, scope: write,
+		summary: "Begin the conversation with the agent anew: it is told nothing of what was said before"},
+		func(ctx context.Context, who *omni.APIKey, in *ByID) (*one[omni.Chat], error) {
+			return oneOf(r.Chats.Reset(ctx, who, in.ID.UUID))
+		})
 }

@@ -71,8 +71,8 @@ var streamTypes = []struct {
 	{StreamMedia, []omni.EventType{omni.EventMediaReceived, "media.processed", "media.failed"}},
 	{StreamAgent, []omni.EventType{omni.EventAgentRequest, omni.EventAgentResponse, omni.EventAgentError,
 		omni.EventTurnStarted, omni.EventTurnCompleted, omni.EventTurnFailed, omni.EventTurnCancelled,
-		omni.EventChatTakeover, omni.EventChatResumed, "chat.reset", "followup.scheduled", "followup.sent",
-		"followup.cancelled"}},
+		omni.EventChatTakeover, omni.EventChatResumed, omni.EventChatReset, omni.EventFollowUpScheduled,
+		omni.EventFollowUpSent, omni.EventFollowUpCancelled}},
 }
 
 var streamOf = func() map[omni.EventType]string {

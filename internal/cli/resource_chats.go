@@ -36,6 +36,7 @@ func chatsCommand(env Env) *cobra.Command {
 				return c.object(env)
 			},
 		}.command(env),
+		act(env, "reset", "Begin the conversation with the agent anew", http.MethodPost, chatsPath+"/{id}/reset", ""),
 		act(env, "resume", "Let the agent answer again", http.MethodPost, chatsPath+"/{id}/resume", ""),
 	)
 }

@@ -17,6 +17,8 @@ type ChatStore interface {
 	// TakeoverChat pauses the chat and returns the turns that it cancelled.
 	TakeoverChat(ctx context.Context, id uuid.UUID, until *time.Time, reason string) ([]uuid.UUID, error)
 	ResumeChat(ctx context.Context, id uuid.UUID) error
+	// ResetChat begins the agent's session anew.
+	ResetChat(ctx context.Context, id uuid.UUID, by string) error
 }
 
 // Chats are the use cases around chats. Safe for concurrent use.
@@ -97,6 +99,18 @@ func (c *Chats) Resume(ctx context.Context, who *omni.APIKey, id uuid.UUID) (*om
 		return nil, err
 	}
 	if err := c.store.ResumeChat(ctx, id); err != nil {
+		return nil, orNotFound(err, "chat")
+	}
+	return c.Get(ctx, who, id)
+}
+
+// Reset begins the conversation with the agent anew: what was said before is no
+// longer told to it. What is being answered is still answered.
+func (c *Chats) Reset(ctx context.Context, who *omni.APIKey, id uuid.UUID) (*omni.Chat, error) {
+	if _, err := c.Get(ctx, who, id); err != nil {
+		return nil, err
+	}
+	if err := c.store.ResetChat(ctx, id, "api"); err != nil {
 		return nil, orNotFound(err, "chat")
 	}
 	return c.Get(ctx, who, id)

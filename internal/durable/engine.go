@@ -100,6 +100,23 @@ func (e *Engine) StartTurn(ctx context.Context, t activities.TurnRef) error {
 	return ignoreStarted(err, "starting "+t.WorkflowID)
 }
 
+// StartFollowUp starts the workflow of a follow-up, after delay. It is found
+// with the turn that it follows.
+func (e *Engine) StartFollowUp(ctx context.Context, in activities.FollowUpInput, delay time.Duration) error {
+	opts := client.StartWorkflowOptions{
+		ID: in.WorkflowID(), TaskQueue: workflows.QueuePipeline,
+		WorkflowIDReusePolicy:    enumspb.WORKFLOW_ID_REUSE_POLICY_REJECT_DUPLICATE,
+		WorkflowIDConflictPolicy: enumspb.WORKFLOW_ID_CONFLICT_POLICY_USE_EXISTING,
+		WorkflowTaskTimeout:      workflowTaskTimeout,
+		StartDelay:               delay,
+		TypedSearchAttributes: temporal.NewSearchAttributes(
+			workflows.AttrInstance.ValueSet(in.InstanceID.String()), workflows.AttrChannel.ValueSet(in.Channel),
+			workflows.AttrChat.ValueSet(in.ChatID.String()), workflows.AttrTurn.ValueSet(in.TurnID.String())),
+	}
+	_, err := e.client.ExecuteWorkflow(ctx, opts, workflows.TypeFollowUp, in)
+	return ignoreStarted(err, "starting "+in.WorkflowID())
+}
+
 // Signal delivers a signal; a workflow that is gone is no error.
 func (e *Engine) Signal(ctx context.Context, workflowID, signal string) error {
 	err := e.client.SignalWorkflow(ctx, workflowID, "", signal, nil)

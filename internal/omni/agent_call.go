@@ -88,8 +88,9 @@ const ProviderEcho = "echo"
 
 // AgentTurn is what the step that answers needs to know of its turn.
 type AgentTurn struct {
-	State      string // a TurnState: "closed" while it is the caller's to answer
-	Parts      *int   // of the answer; nil: none is stored
+	State      string  // a TurnState: "closed" while it is the caller's to answer
+	Parts      *int    // of the answer; nil: none is stored
+	Text       *string // what is to be said without asking; nil: ask
 	SessionKey string
 	Chat       message.Chat
 	History    []PastMessage // oldest first

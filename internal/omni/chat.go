@@ -20,6 +20,7 @@ type Chat struct {
 	PersonID      *uuid.UUID       `json:"personId" format:"uuid" doc:"who a dm is with"`
 	Paused        bool             `json:"paused" doc:"a person has taken over: the agent is silent"`
 	PausedUntil   *time.Time       `json:"pausedUntil" doc:"null while paused: until resumed"`
+	SessionEpoch  int              `json:"sessionEpoch" doc:"how often the conversation with the agent was begun anew"`
 	LastMessageAt *time.Time       `json:"lastMessageAt"`
 	CreatedAt     time.Time        `json:"createdAt" required:"true"`
 	UpdatedAt     time.Time        `json:"updatedAt"`

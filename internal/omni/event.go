@@ -51,6 +51,11 @@ const (
 	EventTurnCancelled EventType = "turn.cancelled"
 	EventChatTakeover  EventType = "chat.takeover"
 	EventChatResumed   EventType = "chat.resumed"
+	EventChatReset     EventType = "chat.reset"
+
+	EventFollowUpScheduled EventType = "followup.scheduled"
+	EventFollowUpSent      EventType = "followup.sent"
+	EventFollowUpCancelled EventType = "followup.cancelled"
 )
 
 // Event is one row of the log. As JSON on the outside it is a CloudEvent

@@ -69,6 +69,11 @@ func TurnID(leaderMessageID uuid.UUID, n int) uuid.UUID {
 	return derive("turn", leaderMessageID.String(), strconv.Itoa(n))
 }
 
+// FollowUpTurnID is the id of the turn that sends the nth follow-up of a turn.
+func FollowUpTurnID(turnID uuid.UUID, n int) uuid.UUID {
+	return derive("followup", turnID.String(), strconv.Itoa(n))
+}
+
 // PartID is the id of the outbound message that is part i of a turn's answer.
 // It is also the part's idempotency key.
 func PartID(turnID uuid.UUID, index int) uuid.UUID {

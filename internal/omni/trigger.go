@@ -23,6 +23,7 @@ const (
 	RefusedNotForUs   Refusal = "no trigger matches"
 	RefusedReaction   Refusal = "this reaction triggers nothing"
 	RefusedNotMessage Refusal = "not a message"
+	RefusedReset      Refusal = "begins the conversation anew"
 )
 
 // Refuse decides whether a recorded message is for us: a direct message, a
@@ -37,6 +38,8 @@ func Refuse(s InstanceSettings, m *InboundMessage, now time.Time) Refusal {
 		return RefusedBot
 	case m.Facts.Backfill && m.SentAt.Add(time.Duration(s.Messaging.CatchUpSeconds)*time.Second).Before(now):
 		return RefusedTooOld
+	case resets(s.Messaging.ResetEmoji, m):
+		return RefusedReset
 	}
 	switch m.Kind {
 	case message.KindMessage:
@@ -76,14 +79,28 @@ func mentions(list []string, name string) bool {
 	return slices.ContainsFunc(list, func(s string) bool { return strings.EqualFold(strings.TrimPrefix(s, "@"), name) })
 }
 
-// reactsTo compares emoji without the selector that asks for the coloured
-// form: some platforms send it, some do not.
 func reactsTo(t TriggerConfig, emoji string) bool {
+	return slices.ContainsFunc(t.Reactions, func(s string) bool { return sameEmoji(s, emoji) })
+}
+
+// sameEmoji compares emoji without the selector that asks for the coloured
+// form: some platforms send it, some do not.
+func sameEmoji(a, b string) bool {
 	const variation = "\uFE0F"
-	emoji = strings.ReplaceAll(emoji, variation, "")
-	return emoji != "" && slices.ContainsFunc(t.Reactions, func(s string) bool {
-		return strings.ReplaceAll(s, variation, "") == emoji
-	})
+	a, b = strings.ReplaceAll(a, variation, ""), strings.ReplaceAll(b, variation, "")
+	return a != "" && a == b
+}
+
+// resets reports whether a message is just the reset emoji, or a reaction with it.
+func resets(emoji string, m *InboundMessage) bool {
+	switch m.Kind {
+	case message.KindMessage:
+		return sameEmoji(emoji, strings.TrimSpace(m.Text)) && len(m.Content.Media) == 0
+	case message.KindReaction:
+		return sameEmoji(emoji, m.Facts.Emoji)
+	default:
+		return false
+	}
 }
 
 // containsWord reports whether text holds word not as a part of a longer one.

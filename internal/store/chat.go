@@ -52,6 +52,6 @@ func chatView(r dbsqlc.Chat) omni.Chat {
 	return omni.Chat{
 		ID: r.ID, TenantID: r.TenantID, InstanceID: r.InstanceID, Channel: r.Channel, ExternalID: r.ExternalID,
 		Type: message.ChatType(r.Type), Name: r.Name, PersonID: idOf(r.PersonID), Paused: r.Paused,
-		PausedUntil: r.PausedUntil, LastMessageAt: r.LastMessageAt, CreatedAt: r.CreatedAt, UpdatedAt: r.UpdatedAt,
+		PausedUntil: r.PausedUntil, SessionEpoch: int(r.SessionEpoch), LastMessageAt: r.LastMessageAt, CreatedAt: r.CreatedAt, UpdatedAt: r.UpdatedAt,
 	}
 }

@@ -31,7 +31,7 @@ const AgentFailed = `-- name: AgentFailed :execrows
 WITH t AS (
     UPDATE turns SET due_at = greatest(due_at, clock_timestamp() + $7::interval)
     WHERE turns.id = $8 AND workflow_id = $9 AND epoch = $10 AND state = 'answering'
-    RETURNING id, tenant_id, instance_id, channel, chat_id, session_key, agent, state, leader, workflow_id, epoch, due_at, first_at, last_at, last_seq, quiet_at, media_pending, closed_at, answer, part_count, agent_ms, deliver_ms, error, outcome, sender, sender_until, wake_workflow, created_at, finished_at
+    RETURNING id, tenant_id, instance_id, channel, chat_id, session_key, agent, state, leader, workflow_id, epoch, due_at, first_at, last_at, last_seq, quiet_at, media_pending, closed_at, answer, part_count, agent_ms, deliver_ms, error, outcome, sender, sender_until, wake_workflow, follows, created_at, finished_at
 )
 INSERT INTO events (id, tenant_id, type, subject, instance_id, channel, chat_id, correlation_id, data)
 SELECT uuid_v7(), t.tenant_id, 'agent.error', t.id::text, t.instance_id, t.channel, t.chat_id, t.leader,
@@ -115,12 +115,16 @@ SELECT
           WHEN t.state <> 'answering' THEN 'finished'
           WHEN t.epoch <> $2::int THEN 'adopted'
           ELSE 'closed' END)::text AS state,
-    t.part_count, t.session_key, c.external_id, c.type, c.name,
+    t.part_count, t.answer, t.session_key, c.external_id, c.type, c.name,
     (SELECT coalesce(jsonb_agg(jsonb_build_object('fromAgent', h.direction = 'outbound', 'turnId', h.turn_id,
                 'senderName', h.sender_name, 'text', h.text, 'content', h.content, 'at', h.created_at)
                 ORDER BY h.created_at, h.part_index, h.id), '[]')
      FROM (SELECT m.id, m.tenant_id, m.instance_id, m.channel, m.chat_id, m.person_id, m.identity_id, m.direction, m.kind, m.external_id, m.external_key, m.content, m.text, m.status, m.status_reason, m.sender_name, m.sender_platform_id, m.from_me, m.facts, m.reply_to, m.reply_to_external, m.access_decision, m.access_rule_id, m.access_reason, m.resolved_at, m.seq, m.turn_id, m.correlation_id, m.traceparent, m.part_index, m.part_count, m.epoch, m.attempts, m.error, m.send_at, m.sent_at, m.edited_at, m.deleted_at, m.created_at, m.updated_at FROM messages m
-           WHERE m.chat_id = t.chat_id AND t.session_key = 'chat:' || t.chat_id AND m.created_at < coalesce(t.closed_at, clock_timestamp())
+           WHERE m.chat_id = t.chat_id AND split_part(t.session_key, '#', 1) = 'chat:' || t.chat_id
+             AND m.created_at < coalesce(t.closed_at, clock_timestamp())
+             -- A reset begins anew: not even what was still under way then belongs to it.
+             AND (c.session_started_at IS NULL OR m.created_at > c.session_started_at
+                  AND NOT EXISTS (SELECT FROM turns o WHERE o.id = m.turn_id AND o.session_key <> t.session_key))
              AND m.turn_id IS DISTINCT FROM t.id AND m.deleted_at IS NULL AND m.kind = 'message'
              -- What is still to be answered is the batch of a later turn.
              AND (m.direction = 'inbound' AND coalesce(m.access_decision, 'allow') = 'allow' AND m.status NOT IN ('received', 'processing')
@@ -141,6 +145,7 @@ type AgentTurnParams struct {
 type AgentTurnRow struct {
 	State      string
 	PartCount  *int32
+	Answer     *string
 	SessionKey string
 	ExternalID string
 	Type       string
@@ -162,6 +167,7 @@ func (q *Queries) AgentTurn(ctx context.Context, arg AgentTurnParams) (AgentTurn
 	err := row.Scan(
 		&i.State,
 		&i.PartCount,
+		&i.Answer,
 		&i.SessionKey,
 		&i.ExternalID,
 		&i.Type,

@@ -40,22 +40,23 @@ type ChannelKv struct {
 }
 
 type Chat struct {
-	ID              uuid.UUID
-	TenantID        string
-	InstanceID      uuid.UUID
-	Channel         string
-	ExternalID      string
-	Type            string
-	Name            string
-	PersonID        uuid.NullUUID
-	LastMessageAt   *time.Time
-	Paused          bool
-	PausedUntil     *time.Time
-	SessionEpoch    int32
-	Delivering      uuid.NullUUID
-	DeliveringUntil *time.Time
-	CreatedAt       time.Time
-	UpdatedAt       time.Time
+	ID               uuid.UUID
+	TenantID         string
+	InstanceID       uuid.UUID
+	Channel          string
+	ExternalID       string
+	Type             string
+	Name             string
+	PersonID         uuid.NullUUID
+	LastMessageAt    *time.Time
+	Paused           bool
+	PausedUntil      *time.Time
+	SessionEpoch     int32
+	SessionStartedAt *time.Time
+	Delivering       uuid.NullUUID
+	DeliveringUntil  *time.Time
+	CreatedAt        time.Time
+	UpdatedAt        time.Time
 }
 
 type DeadLetter struct {
@@ -110,6 +111,28 @@ type EventsDefault struct {
 	Traceparent   string
 	Dataversion   int32
 	Data          json.RawMessage
+}
+
+type FollowUp struct {
+	TurnID       uuid.UUID
+	N            int32
+	TenantID     string
+	InstanceID   uuid.UUID
+	Channel      string
+	ChatID       uuid.UUID
+	Leader       uuid.UUID
+	AfterSeconds int32
+	Since        time.Time
+	SinceSeq     int64
+	DueAt        time.Time
+	State        string
+	Reason       string
+	OwnTurn      uuid.NullUUID
+	Prompt       string
+	ArmedAt      *time.Time
+	CheckAt      time.Time
+	CreatedAt    time.Time
+	EndedAt      *time.Time
 }
 
 type IdempotencyKey struct {
@@ -204,13 +227,14 @@ type Message struct {
 }
 
 type Person struct {
-	ID          uuid.UUID
-	TenantID    string
-	DisplayName string
-	Phone       string
-	Email       string
-	CreatedAt   time.Time
-	UpdatedAt   time.Time
+	ID           uuid.UUID
+	TenantID     string
+	DisplayName  string
+	Phone        string
+	Email        string
+	SessionEpoch int32
+	CreatedAt    time.Time
+	UpdatedAt    time.Time
 }
 
 type RelayCursor struct {
@@ -247,6 +271,7 @@ type Turn struct {
 	Sender       *string
 	SenderUntil  *time.Time
 	WakeWorkflow string
+	Follows      uuid.NullUUID
 	CreatedAt    time.Time
 	FinishedAt   *time.Time
 }

@@ -12,7 +12,7 @@ import (
 )
 
 const GetPerson = `-- name: GetPerson :one
-SELECT id, tenant_id, display_name, phone, email, created_at, updated_at FROM persons WHERE id = $1 AND tenant_id = $2
+SELECT id, tenant_id, display_name, phone, email, session_epoch, created_at, updated_at FROM persons WHERE id = $1 AND tenant_id = $2
 `
 
 type GetPersonParams struct {
@@ -29,6 +29,7 @@ func (q *Queries) GetPerson(ctx context.Context, arg GetPersonParams) (Person, e
 		&i.DisplayName,
 		&i.Phone,
 		&i.Email,
+		&i.SessionEpoch,
 		&i.CreatedAt,
 		&i.UpdatedAt,
 	)
@@ -36,7 +37,7 @@ func (q *Queries) GetPerson(ctx context.Context, arg GetPersonParams) (Person, e
 }
 
 const PersonDM = `-- name: PersonDM :one
-SELECT id, tenant_id, instance_id, channel, external_id, type, name, person_id, last_message_at, paused, paused_until, session_epoch, delivering, delivering_until, created_at, updated_at FROM chats
+SELECT id, tenant_id, instance_id, channel, external_id, type, name, person_id, last_message_at, paused, paused_until, session_epoch, session_started_at, delivering, delivering_until, created_at, updated_at FROM chats
 WHERE instance_id = $1 AND person_id = $2 AND type = 'dm'
 ORDER BY last_message_at DESC NULLS LAST, updated_at DESC
 LIMIT 1
@@ -64,6 +65,7 @@ func (q *Queries) PersonDM(ctx context.Context, arg PersonDMParams) (Chat, error
 		&i.Paused,
 		&i.PausedUntil,
 		&i.SessionEpoch,
+		&i.SessionStartedAt,
 		&i.Delivering,
 		&i.DeliveringUntil,
 		&i.CreatedAt,

@@ -68,7 +68,7 @@ func (q *Queries) CheckMessage(ctx context.Context, arg CheckMessageParams) (Che
 }
 
 const LedTurn = `-- name: LedTurn :one
-SELECT id, epoch FROM turns WHERE leader = $1 AND chat_id = $2 ORDER BY created_at DESC LIMIT 1
+SELECT id, epoch FROM turns WHERE leader = $1 AND chat_id = $2 AND follows IS NULL ORDER BY created_at DESC LIMIT 1
 `
 
 type LedTurnParams struct {

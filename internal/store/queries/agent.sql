@@ -8,12 +8,16 @@ SELECT
           WHEN t.state <> 'answering' THEN 'finished'
           WHEN t.epoch <> sqlc.arg('epoch')::int THEN 'adopted'
           ELSE 'closed' END)::text AS state,
-    t.part_count, t.session_key, c.external_id, c.type, c.name,
+    t.part_count, t.answer, t.session_key, c.external_id, c.type, c.name,
     (SELECT coalesce(jsonb_agg(jsonb_build_object('fromAgent', h.direction = 'outbound', 'turnId', h.turn_id,
                 'senderName', h.sender_name, 'text', h.text, 'content', h.content, 'at', h.created_at)
                 ORDER BY h.created_at, h.part_index, h.id), '[]')
      FROM (SELECT m.* FROM messages m
-           WHERE m.chat_id = t.chat_id AND t.session_key = 'chat:' || t.chat_id AND m.created_at < coalesce(t.closed_at, clock_timestamp())
+           WHERE m.chat_id = t.chat_id AND split_part(t.session_key, '#', 1) = 'chat:' || t.chat_id
+             AND m.created_at < coalesce(t.closed_at, clock_timestamp())
+             -- A reset begins anew: not even what was still under way then belongs to it.
+             AND (c.session_started_at IS NULL OR m.created_at > c.session_started_at
+                  AND NOT EXISTS (SELECT FROM turns o WHERE o.id = m.turn_id AND o.session_key <> t.session_key))
              AND m.turn_id IS DISTINCT FROM t.id AND m.deleted_at IS NULL AND m.kind = 'message'
              -- What is still to be answered is the batch of a later turn.
              AND (m.direction = 'inbound' AND coalesce(m.access_decision, 'allow') = 'allow' AND m.status NOT IN ('received', 'processing')

@@ -18,7 +18,7 @@ SELECT o.person_id, o.status, o.text, o.facts, o.kind, o.from_me, o.sender_platf
 FROM messages o WHERE o.id = sqlc.arg('id') AND NOT EXISTS (SELECT 1 FROM m);
 
 -- name: LedTurn :one
-SELECT id, epoch FROM turns WHERE leader = sqlc.arg('message_id') AND chat_id = sqlc.arg('chat_id') ORDER BY created_at DESC LIMIT 1;
+SELECT id, epoch FROM turns WHERE leader = sqlc.arg('message_id') AND chat_id = sqlc.arg('chat_id') AND follows IS NULL ORDER BY created_at DESC LIMIT 1;
 
 -- name: MessageForJoin :one
 SELECT person_id, status, text, facts, kind, from_me, sender_platform_id, content, sent_at FROM messages WHERE id = $1;
