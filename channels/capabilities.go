@@ -7,9 +7,10 @@ type LengthUnit string
 
 // The units of text length.
 const (
-	UnitRunes LengthUnit = "runes"
-	UnitUTF16 LengthUnit = "utf16"
-	UnitBytes LengthUnit = "bytes"
+	UnitRunes     LengthUnit = "runes"
+	UnitUTF16     LengthUnit = "utf16"
+	UnitBytes     LengthUnit = "bytes"
+	UnitGraphemes LengthUnit = "graphemes"
 )
 
 // Markup is how a platform wants emphasis, links and code written.

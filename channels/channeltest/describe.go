@@ -43,7 +43,7 @@ func testCapabilities(t *testing.T, h Harness) {
 		require.Contains(t, message.Kinds(), k)
 	}
 	require.Positive(t, c.MaxTextLength)
-	require.Contains(t, []channels.LengthUnit{channels.UnitRunes, channels.UnitUTF16, channels.UnitBytes}, c.LengthUnit)
+	require.Contains(t, []channels.LengthUnit{channels.UnitRunes, channels.UnitUTF16, channels.UnitBytes, channels.UnitGraphemes}, c.LengthUnit)
 	require.Contains(t, []channels.Markup{channels.MarkupVerbatim, channels.MarkupPlain, channels.MarkupTelegramHTML,
 		channels.MarkupMrkdwn, channels.MarkupWhatsApp, channels.MarkupDiscord}, c.Markup)
 

@@ -5,11 +5,10 @@ import (
 	"net/url"
 	"slices"
 	"strings"
-	"unicode/utf16"
-	"unicode/utf8"
 
 	"github.com/omnihub/omni/channels"
 	"github.com/omnihub/omni/channels/message"
+	"github.com/omnihub/omni/internal/omni"
 )
 
 // The bounds of one message. No platform comes near them.
@@ -40,7 +39,7 @@ func checkContent(channel string, caps channels.Capabilities, content *message.C
 	if !slices.Contains(caps.Send, content.Type) {
 		return NotSupported(channel, "content of type "+string(content.Type))
 	}
-	if n := length(content.Text, caps.LengthUnit); caps.MaxTextLength > 0 && n > caps.MaxTextLength {
+	if n := omni.Length(content.Text, caps.LengthUnit); caps.MaxTextLength > 0 && n > caps.MaxTextLength {
 		return invalid("content.text", fmt.Sprintf("has %d %s, channel %s takes %d", n, unitName(caps.LengthUnit), channel,
 			caps.MaxTextLength))
 	}
@@ -117,22 +116,6 @@ func (c *checks) location(l *message.Location) {
 		c.add("content.location.latitude", "must be between -90 and 90")
 	case l.Longitude < -180 || l.Longitude > 180:
 		c.add("content.location.longitude", "must be between -180 and 180")
-	}
-}
-
-// length counts a text in the unit that the channel counts.
-func length(text string, unit channels.LengthUnit) int {
-	switch unit {
-	case channels.UnitBytes:
-		return len(text)
-	case channels.UnitUTF16:
-		n := 0
-		for _, r := range text {
-			n += max(utf16.RuneLen(r), 1)
-		}
-		return n
-	default:
-		return utf8.RuneCountInString(text)
 	}
 }
 

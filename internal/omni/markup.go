@@ -1,60 +1,98 @@
 package omni
 
 import (
-	"html"
-	"net/url"
-	"regexp"
 	"strings"
 
 	"github.com/omnihub/omni/channels"
 )
 
+// escaper makes text safe to stand between marks. raw text is code or a URL.
+type escaper func(text string, raw bool) string
+
 // dialect is how one platform wants formatted text: the marks around it, and
 // what of the text itself must be escaped. A nil style means the platform has
 // none: the text stays, without marks.
 type dialect struct {
-	escape                      func(string) string // nil: text stays as it is
+	escape                      escaper // nil: text stays as it is
 	bold, italic, strike, quote *style
-	codeSpan                    *style
-	codeBlock                   func(language string) *style
-	link                        func(url string) *style // nil, or a nil result: the URL is written out
+	heading                     func(level int) *style        // nil: bold
+	codeSpan                    func(code string) *style      // a nil result: as text
+	codeBlock                   func(language string) *style  // nil: as text
+	link                        func(to, label string) *style // nil, or a nil result: the URL is written out
+	bullet                      string
+	number                      string            // what follows the number of an item; "": as written
+	byLine                      bool              // no mark goes over a line break, and a quote is marked line by line
+	plainLabels                 bool              // there are no marks within a link
+	codeIsPlain                 bool              // code stands in no other mark but a quote
+	tight                       bool              // marks format only at the edge of a word, and literal ones cannot be escaped
+	lineStart                   func(string) bool // whether a text that begins a line would be taken for markup
 }
 
 // dialects are the markups that Markdown is converted to. What is not here is
 // sent as the agent wrote it.
 var dialects = map[channels.Markup]*dialect{
-	channels.MarkupPlain: {},
-	channels.MarkupTelegramHTML: {
-		escape:    telegramEscaper.Replace,
-		bold:      &style{"<b>", "</b>"},
-		italic:    &style{"<i>", "</i>"},
-		strike:    &style{"<s>", "</s>"},
-		quote:     &style{"<blockquote>", "</blockquote>"},
-		codeSpan:  &style{"<code>", "</code>"},
-		codeBlock: telegramCodeBlock,
-		link:      telegramLink,
-	},
+	channels.MarkupPlain:        &plainText,
+	channels.MarkupTelegramHTML: &telegramHTML,
+	channels.MarkupMrkdwn:       &slackMrkdwn,
+	channels.MarkupWhatsApp:     &whatsApp,
+	channels.MarkupDiscord:      &discordMarkdown,
 }
 
-var telegramEscaper = strings.NewReplacer("&", "&amp;", "<", "&lt;", ">", "&gt;")
+var plainText = dialect{quote: linePrefix, bullet: "• ", byLine: true}
 
-var languageName = regexp.MustCompile(`^[A-Za-z0-9+#_.-]{1,20}$`)
+// linePrefix is a quote that is marked line by line: it is opened again on
+// each.
+var linePrefix = &style{open: "> "}
 
-func telegramCodeBlock(language string) *style {
+// mark is a style of one mark on both sides.
+func mark(s string) *style { return &style{open: s, close: s, mark: true} }
+
+// fenced is the code block of platforms that know no languages.
+func fenced(string) *style { return &style{open: "```\n", close: "\n```"} }
+
+// fencedIn is the code block of platforms that do.
+func fencedIn(language string) *style {
 	if !languageName.MatchString(language) {
-		return &style{"<pre>", "</pre>"}
+		language = ""
 	}
-	return &style{`<pre><code class="language-` + language + `">`, "</code></pre>"}
+	return &style{open: "```" + language + "\n", close: "\n```"}
 }
 
-// telegramLink is nil for what Telegram would not make a link of.
-func telegramLink(to string) *style {
-	u, err := url.Parse(to)
-	if err != nil || u.Scheme != "http" && u.Scheme != "https" && u.Scheme != "tg" {
+// tick is inline code: between single backticks, or, where it holds some
+// itself, between three.
+func tick(code string) *style {
+	if strings.Contains(code, "`") {
+		return ticks("```", code)
+	}
+	return mark("`")
+}
+
+// ticks is inline code between several backticks; nil where it holds as many.
+func ticks(fence, code string) *style {
+	if strings.Contains(code, fence) {
 		return nil
 	}
-	return &style{`<a href="` + html.EscapeString(to) + `">`, "</a>"}
+	s := style{open: fence, close: fence, mark: true}
+	if strings.HasPrefix(code, "`") {
+		s.open += " "
+	}
+	if strings.HasSuffix(code, "`") {
+		s.close = " " + s.close
+	}
+	return &s
 }
+
+// unfenced keeps three backticks in code from closing the block.
+func unfenced(code string) string { return strings.ReplaceAll(code, "```", "``"+zeroWidth+"`") }
+
+// Characters that nobody sees. A zero-width space lets a mark stand at the
+// edge of a word; a soft hyphen keeps a line from beginning with a mark; next
+// to a hair space, as next to any white space, a mark is a mere character.
+const (
+	zeroWidth  = "\u200b"
+	softHyphen = "\u00ad"
+	hairSpace  = "\u200a"
+)
 
 // Convert turns Markdown into a channel's markup, in one piece. Markups that
 // Split leaves alone are left alone here too.
@@ -62,21 +100,3 @@ func Convert(text string, markup channels.Markup) string {
 	parts := Split(text, SplitOptions{Markup: markup})
 	return strings.Join(parts, "\n\n")
 }
-
-// Unconvert turns a part that was converted for a channel back into Markdown,
-// so that an agent sees in its history what it would write itself.
-func Unconvert(text string, markup channels.Markup) string {
-	if markup != channels.MarkupTelegramHTML {
-		return text
-	}
-	text = telegramLinkTag.ReplaceAllString(text, "[$2]($1)")
-	text = telegramPreTag.ReplaceAllString(text, "```$1\n")
-	return html.UnescapeString(telegramTags.Replace(text))
-}
-
-var (
-	telegramLinkTag = regexp.MustCompile(`(?s)<a href="([^"]*)">(.*?)</a>`)
-	telegramPreTag  = regexp.MustCompile(`<pre>(?:<code class="language-([^"]*)">)?`)
-	telegramTags    = strings.NewReplacer("<b>", "**", "</b>", "**", "<i>", "*", "</i>", "*", "<s>", "~~", "</s>", "~~",
-		"</code></pre>", "\n```", "</pre>", "\n```", "<code>", "`", "</code>", "`", "<blockquote>", "> ", "</blockquote>", "")
-)

@@ -1,18 +1,13 @@
 package omni
 
 import (
-	"bytes"
-	"html"
-	"regexp"
 	"slices"
 	"strconv"
 	"strings"
 
 	"github.com/yuin/goldmark/ast"
 	"github.com/yuin/goldmark/extension"
-	extast "github.com/yuin/goldmark/extension/ast"
 	"github.com/yuin/goldmark/parser"
-	htmlrenderer "github.com/yuin/goldmark/renderer/html"
 	"github.com/yuin/goldmark/text"
 	"github.com/yuin/goldmark/util"
 )
@@ -25,21 +20,25 @@ var markdown = parser.NewParser(
 		return v.Value == parser.NewHTMLBlockParser()
 	})...),
 	parser.WithInlineParsers(append(parser.DefaultInlineParsers(),
-		util.Prioritized(extension.NewStrikethroughParser(), 500))...),
+		util.Prioritized(extension.NewTaskCheckBoxParser(), 0),
+		util.Prioritized(wideEmphasis{}, 450), // before the emphasis of CommonMark
+		util.Prioritized(extension.NewStrikethroughParser(), 500),
+		util.Prioritized(extension.NewLinkifyParser(), 999))...),
 )
 
 // convertedFlow makes runs of Markdown in a platform's markup.
 func convertedFlow(source string, d *dialect, limit int) []run {
 	f := &flow{}
-	for i, s := range sections(source) {
+	all := sections(source)
+	for i, s := range all {
 		if i > 0 {
-			f.gap("\n\n", rankSection, nil)
+			f.gap("\n\n", afterSection(source, all[i-1]), nil)
 		}
 		if s := source[s.start:s.end]; !hasMarkup(s) || isHostile(s) || !convert(f, s, d, limit) {
 			plainLines(f, s)
 		}
 	}
-	return f.runs
+	return d.settle(f.runs)
 }
 
 func plainLines(f *flow, source string) {
@@ -48,7 +47,7 @@ func plainLines(f *flow, source string) {
 		if len(f.runs) > begin {
 			f.gap("\n", rankLine, nil)
 		}
-		f.text(strings.TrimRight(line, "\r\n"), nil)
+		f.prose(strings.TrimRight(line, "\r\n"), nil)
 	}
 }
 
@@ -102,7 +101,7 @@ func convert(f *flow, source string, d *dialect, limit int) (ok bool) {
 			f.runs, ok = f.runs[:begin], false
 		}
 	}()
-	src := []byte(source)
+	src := []byte(apartTables(source))
 	c := &converter{flow: f, dialect: d, src: src, limit: limit}
 	c.blocks(markdown.Parse(text.NewReader(src)), around{})
 	return true
@@ -118,8 +117,22 @@ type converter struct {
 // around is what a block stands in.
 type around struct {
 	styles []*style
-	prefix string // of every line but the first: indentation, quote marks
-	depth  int    // of lists
+	prefix string   // of every line but the first: indentation
+	inner  string   // indentation within the quote
+	quoted []*style // the quote, where it is marked line by line
+	depth  int      // of lists
+	label  bool     // within a link
+}
+
+// indented is around for the content of a list item.
+func (in around) indented(by int) around {
+	in.depth++
+	if in.quoted != nil {
+		in.inner += strings.Repeat(" ", by)
+	} else {
+		in.prefix += strings.Repeat(" ", by)
+	}
+	return in
 }
 
 func (c *converter) blocks(parent ast.Node, in around) {
@@ -127,8 +140,9 @@ func (c *converter) blocks(parent ast.Node, in around) {
 		if prev := n.PreviousSibling(); prev != nil {
 			r := rankLine
 			switch {
+			case prev.Kind() == ast.KindHeading:
 			case in.depth > 0:
-				r = rankNested
+				r = nested(in.depth)
 			case isWhole(prev) || isWhole(n):
 				r = rankBlock
 			}
@@ -143,14 +157,28 @@ func isWhole(n ast.Node) bool { return n.Kind() == ast.KindList || isCode(n) }
 
 // newline adds the gap before a block: a blank line where the source has one.
 func (c *converter) newline(n ast.Node, r rank, in around) {
-	breaks := "\n"
-	if n.HasBlankPreviousLines() {
-		breaks = "\n" + strings.TrimRight(in.prefix, " ") + "\n"
-	}
 	if isCode(n) && c.dialect.codeBlock != nil {
-		in.prefix = "" // it is set apart anyway
+		in.prefix, in.inner, in.quoted = "", "", nil // it is set apart anyway
 	}
-	c.gap(breaks+in.prefix, r, in.styles)
+	c.lineBreak(n.HasBlankPreviousLines(), r, in)
+}
+
+// lineBreak adds the gap between two lines.
+func (c *converter) lineBreak(blank bool, r rank, in around) {
+	styles := in.styles
+	if c.byLine {
+		styles = nil // they begin again on the next line
+	}
+	text := "\n" + in.prefix
+	if blank {
+		between := in.prefix
+		if in.quoted != nil {
+			between += ">"
+		}
+		text = "\n" + strings.TrimRight(between, " ") + text
+	}
+	c.gap(text, r, styles)
+	c.text(in.inner, in.quoted)
 }
 
 func isCode(n ast.Node) bool {
@@ -160,7 +188,14 @@ func isCode(n ast.Node) bool {
 func (c *converter) block(n ast.Node, in around) {
 	switch n := n.(type) {
 	case *ast.Heading:
-		in.styles = push(in.styles, c.bold)
+		var heading *style
+		if c.heading != nil {
+			heading = c.heading(n.Level)
+		}
+		if heading == nil {
+			heading = c.bold
+		}
+		in.styles = push(in.styles, heading)
 		c.inlines(n, in)
 	case *ast.ThematicBreak:
 		c.text("———", in.styles)
@@ -173,18 +208,16 @@ func (c *converter) block(n ast.Node, in around) {
 	case *ast.CodeBlock:
 		c.codeBlock(n, "", "", in)
 	case *ast.Blockquote:
-		if c.quote != nil {
-			in.styles = push(in.styles, c.quote)
-		} else {
-			c.text("> ", in.styles)
-			in.prefix += "> "
+		in.styles = push(in.styles, c.quote)
+		if c.byLine {
+			in.quoted = in.styles
 		}
 		c.blocks(n, in)
 	case *ast.List:
 		c.list(n, in)
-	case *ast.Paragraph:
+	case *ast.Paragraph, *ast.TextBlock:
 		if lines := c.lines(n); isTable(lines) {
-			c.preformatted(lines, "", in)
+			c.table(lines, in)
 			return
 		}
 		c.inlines(n, in)
@@ -198,22 +231,23 @@ func (c *converter) block(n ast.Node, in around) {
 }
 
 func (c *converter) list(list *ast.List, in around) {
-	r := rankItem
-	if in.depth > 0 {
-		r = rankNested
-	}
+	r := nested(in.depth)
 	number := list.Start
 	for n := list.FirstChild(); n != nil; n = n.NextSibling() {
 		if n.PreviousSibling() != nil {
 			c.newline(n, r, in)
 		}
-		marker := "• "
+		marker := c.bullet
 		if list.IsOrdered() {
-			marker = strconv.Itoa(number) + string(list.Marker) + " "
+			after := string(list.Marker)
+			if c.number != "" {
+				after = c.number
+			}
+			marker = strconv.Itoa(number) + after + " "
 			number++
 		}
 		c.text(marker, in.styles)
-		c.blocks(n, around{styles: in.styles, prefix: in.prefix + strings.Repeat(" ", max(2, len(marker)-1)), depth: in.depth + 1})
+		c.blocks(n, in.indented(max(2, len(marker)-1)))
 	}
 }
 
@@ -237,141 +271,24 @@ func (c *converter) codeBlock(n ast.Node, language, info string, in around) {
 }
 
 func (c *converter) preformatted(body, language string, in around) {
-	styles := c.unemphasised(in.styles)
-	if c.dialect.codeBlock != nil {
-		styles = push(styles, c.dialect.codeBlock(language))
-	} else {
-		body = strings.ReplaceAll(body, "\n", "\n"+in.prefix)
-	}
-	c.code(body, styles)
-}
-
-var tableRule = regexp.MustCompile(`^[ \t]*\|?[ \t]*:?-+:?[ \t]*(\|[ \t]*:?-+:?[ \t]*)*\|?[ \t]*$`)
-
-// isTable reports a paragraph that is a table: it is shown as it was written,
-// in letters of one width.
-func isTable(lines string) bool {
-	head, rest, _ := strings.Cut(lines, "\n")
-	rule, _, _ := strings.Cut(rest, "\n")
-	return strings.Contains(head, "|") && strings.Contains(rule, "|") && tableRule.MatchString(strings.TrimRight(rule, "\r"))
-}
-
-func (c *converter) inlines(parent ast.Node, in around) {
-	for n := parent.FirstChild(); n != nil; n = n.NextSibling() {
-		c.inline(n, in)
-	}
-}
-
-func (c *converter) inline(n ast.Node, in around) {
-	switch n := n.(type) {
-	case *ast.Text:
-		c.literal(n, in)
-	case *ast.String:
-		c.text(string(n.Value), in.styles)
-	case *ast.CodeSpan:
-		if c.codeSpan != nil {
-			in.styles = push(c.unemphasised(in.styles), c.codeSpan)
-		}
-		c.text(c.codeText(n), in.styles)
-	case *ast.Emphasis:
-		mark := c.italic
-		if n.Level >= 2 {
-			mark = c.bold
-		}
-		in.styles = push(in.styles, mark)
-		c.inlines(n, in)
-	case *extast.Strikethrough:
-		in.styles = push(in.styles, c.strike)
-		c.inlines(n, in)
-	case *ast.Link:
-		c.linked(n, string(n.Destination), in)
-	case *ast.Image:
-		c.linked(n, string(n.Destination), in)
-	case *ast.AutoLink:
-		c.text(string(n.Label(c.src)), in.styles) // platforms find bare addresses themselves
-	case *ast.RawHTML:
-		c.rawHTML(n, in)
-	default:
-		c.inlines(n, in)
-	}
-}
-
-func (c *converter) literal(n *ast.Text, in around) {
-	value := n.Segment.Value(c.src)
-	if !n.IsRaw() && bytes.ContainsAny(value, `\&`) {
-		// The renderer knows how escapes and entities resolve; what it
-		// escapes for HTML is taken back.
-		var b bytes.Buffer
-		w := util.BufWriter(&bufWriter{&b})
-		htmlrenderer.DefaultWriter.Write(w, value)
-		value = []byte(html.UnescapeString(b.String()))
-	}
-	c.text(string(value), in.styles)
-	if n.SoftLineBreak() || n.HardLineBreak() {
-		c.gap("\n"+in.prefix, rankLine, in.styles)
-	}
-}
-
-// bufWriter gives a buffer the methods of a bufio.Writer.
-type bufWriter struct{ *bytes.Buffer }
-
-func (*bufWriter) Buffered() int { return 0 }
-func (*bufWriter) Flush() error  { return nil }
-
-func (c *converter) codeText(n *ast.CodeSpan) string {
-	var b strings.Builder
-	for t := n.FirstChild(); t != nil; t = t.NextSibling() {
-		if t, ok := t.(*ast.Text); ok {
-			b.Write(t.Segment.Value(c.src))
-		}
-	}
-	return strings.NewReplacer("\r\n", " ", "\n", " ").Replace(b.String())
-}
-
-// linked adds a link: as the platform's own, or with the URL behind the text.
-func (c *converter) linked(n ast.Node, to string, in around) {
-	begin := len(c.runs)
-	if c.link != nil {
-		if mark := c.link(to); mark != nil && (c.limit <= 0 || len(mark.open) <= c.limit/4) {
-			in.styles = push(in.styles, mark)
-			if c.inlines(n, in); len(c.runs) == begin {
-				c.text(to, in.styles)
+	if c.dialect.codeBlock == nil {
+		for i, line := range strings.Split(body, "\n") {
+			if i > 0 {
+				c.lineBreak(false, rankLine, in)
 			}
-			return
+			c.code(line, in.styles)
 		}
-	}
-	c.inlines(n, in)
-	var label strings.Builder
-	for _, r := range c.runs[begin:] {
-		label.WriteString(r.text)
-	}
-	switch label.String() {
-	case to:
-	case "":
-		c.text(to, in.styles)
-	default:
-		c.text(" ("+to+")", in.styles)
-	}
-}
-
-var lineBreakTag = regexp.MustCompile(`(?i)^<br\s*/?>$`)
-
-func (c *converter) rawHTML(n *ast.RawHTML, in around) {
-	var b strings.Builder
-	for i := range n.Segments.Len() {
-		s := n.Segments.At(i)
-		b.Write(s.Value(c.src))
-	}
-	if lineBreakTag.MatchString(b.String()) {
-		c.gap("\n"+in.prefix, rankLine, in.styles)
 		return
 	}
-	c.text(strings.ReplaceAll(b.String(), "\n", " "), in.styles)
+	if c.byLine {
+		body = unfenced(body)
+	}
+	c.code(body, push(c.unmarked(in.styles), c.dialect.codeBlock(language)))
 }
 
-// unemphasised keeps of the styles what code may stand in.
-func (c *converter) unemphasised(styles []*style) []*style {
-	if c.quote != nil && slices.Contains(styles, c.quote) {
+// unmarked keeps of the styles what a code block may stand in.
+func (c *converter) unmarked(styles []*style) []*style {
+	if !c.byLine && slices.Contains(styles, c.quote) {
 		return []*style{c.quote}
 	}
 	return nil

@@ -5,6 +5,8 @@ import (
 	"unicode"
 	"unicode/utf8"
 
+	"github.com/rivo/uniseg"
+
 	"github.com/omnihub/omni/channels"
 )
 
@@ -86,7 +88,9 @@ func orSource(parts []string, text string, opt SplitOptions, d *dialect) []strin
 	if parts = dropBlank(parts); len(parts) > 0 {
 		return parts
 	}
-	return dropBlank(cutRuns(verbatimFlow(text, opt.MaxLength), opt, d.escape))
+	f := &flow{}
+	plainLines(f, text)
+	return dropBlank(cutRuns(d.settle(f.runs), opt, d.escape))
 }
 
 func dropBlank(parts []string) []string {
@@ -121,11 +125,13 @@ func isBlank(text string) bool {
 	return true
 }
 
-// length counts a text in a platform's unit.
-func length(text string, unit channels.LengthUnit) int {
+// Length counts a text in a platform's unit.
+func Length(text string, unit channels.LengthUnit) int {
 	switch unit {
 	case channels.UnitBytes:
 		return len(text)
+	case channels.UnitGraphemes:
+		return uniseg.GraphemeClusterCount(text)
 	case channels.UnitUTF16:
 		n := 0
 		for _, r := range text {
@@ -141,5 +147,5 @@ func length(text string, unit channels.LengthUnit) int {
 
 func fits(text string, limit int, unit channels.LengthUnit) bool {
 	// No unit counts more than the bytes.
-	return limit <= 0 || len(text) <= limit || length(text, unit) <= limit
+	return limit <= 0 || len(text) <= limit || Length(text, unit) <= limit
 }

@@ -11,7 +11,7 @@ import (
 )
 
 // cutRuns renders runs as parts that are within the limit. escape may be nil.
-func cutRuns(runs []run, opt SplitOptions, escape func(string) string) []string {
+func cutRuns(runs []run, opt SplitOptions, escape escaper) []string {
 	c := &cutter{runs: runs, limit: opt.MaxLength, unit: opt.Unit, escape: escape}
 	var parts []string
 	for at := (place{}); at.run < len(c.runs); {
@@ -34,7 +34,7 @@ type cutter struct {
 	runs   []run
 	limit  int
 	unit   channels.LengthUnit
-	escape func(string) string
+	escape escaper
 }
 
 // place is a position between two graphemes. With skip, white space that
@@ -80,7 +80,7 @@ type walker struct {
 	from, at          place
 	end               place // after the last visible text
 	used, provisional int
-	stack, pending    []*style
+	pending           []*style
 	best              [ranks]candidate
 	started           bool // something visible is in the part
 }
@@ -92,7 +92,7 @@ func (w *walker) runs() bool {
 	for w.at.run < len(w.cutter.runs) {
 		r := &w.cutter.runs[w.at.run]
 		if r.rank == rankNone {
-			if !w.add(w.rest(), r.styles, place{run: w.at.run + 1}) {
+			if !w.add(w.rest(), r, place{run: w.at.run + 1}) {
 				return false
 			}
 		} else {
@@ -108,19 +108,32 @@ func (w *walker) rest() string {
 	r := &w.cutter.runs[w.at.run]
 	text := r.text[w.at.off:]
 	if w.at.skip && !r.code {
-		trimmed := strings.TrimLeftFunc(text, unicode.IsSpace)
-		w.at.off += len(text) - len(trimmed)
+		w.at.off += leadingSpace(text)
 		w.at.skip = false
-		text = trimmed
+		text = r.text[w.at.off:]
 	}
 	return text
+}
+
+// leadingSpace is the length of the white space that a text begins with. A
+// space that carries a combining mark is none.
+func leadingSpace(text string) int {
+	end := len(text) - len(strings.TrimLeftFunc(text, unicode.IsSpace))
+	if end == len(text) {
+		return end
+	}
+	if r, _ := utf8.DecodeRuneInString(text[end:]); !unicode.IsMark(r) && r != '\u200d' {
+		return end
+	}
+	_, size := utf8.DecodeLastRuneInString(text[:end])
+	return end - size
 }
 
 // gap passes a gap, which may be where the part ends.
 func (w *walker) gap(r *run) {
 	w.offer(r.rank, place{run: w.at.run + 1})
 	if w.provisional > 0 { // nothing begins with a gap
-		w.hold(r.text, r.styles)
+		w.hold(r.text, r)
 	}
 }
 
@@ -133,26 +146,26 @@ func (w *walker) offer(r rank, resume place) {
 }
 
 // hold adds text that counts only once something visible follows.
-func (w *walker) hold(text string, styles []*style) {
-	w.provisional += w.transition(w.pending, styles) + w.measure(text)
-	w.pending = styles
+func (w *walker) hold(text string, r *run) {
+	w.provisional += w.transition(w.pending, r.styles) + w.measure(text, r.raw)
+	w.pending = r.styles
 }
 
 // add takes visible text that ends at end, if it fits, marks that must be
 // closed included.
-func (w *walker) add(text string, styles []*style, end place) bool {
+func (w *walker) add(text string, r *run, end place) bool {
 	if text == "" {
 		return true
 	}
-	if len(text) > utf8.UTFMax*w.limit { // no unit counts less than a quarter of the bytes
+	if len(text) > utf8.UTFMax*w.limit && w.unit != channels.UnitGraphemes { // they count a quarter of the bytes at least
 		return false
 	}
-	total := w.provisional + w.transition(w.pending, styles) + w.measure(text)
-	if total+w.closing(styles) > w.limit {
+	total := w.provisional + w.transition(w.pending, r.styles) + w.measure(text, r.raw)
+	if total+w.closing(r.styles) > w.limit {
 		return false
 	}
 	w.used, w.provisional = total, total
-	w.stack, w.pending = styles, styles
+	w.pending = r.styles
 	w.started, w.end = true, end
 	return true
 }
@@ -165,11 +178,16 @@ func (w *walker) graphemes() bool {
 		case r.rank != rankNone:
 			w.gap(r)
 		case r.code:
-			if !w.codeText(w.rest(), r.styles) {
+			if !w.codeText(w.rest(), r) {
 				return false
 			}
+		case r.atom != 0 && w.at.off == 0 && w.whole(r.atom):
+			continue
+		case r.atom != 0 && w.at.off == 0 && w.started:
+			w.best[rankNone] = candidate{end: w.end, resume: w.at, size: w.used}
+			return false
 		default:
-			if !w.plainText(w.rest(), r.styles) {
+			if !w.plainText(w.rest(), r) {
 				return false
 			}
 		}
@@ -178,7 +196,24 @@ func (w *walker) graphemes() bool {
 	return true
 }
 
-func (w *walker) plainText(text string, styles []*style) bool {
+// whole takes all of an atom, or nothing of it.
+func (w *walker) whole(atom int) bool {
+	probe := *w
+	for probe.at.run < len(w.cutter.runs) {
+		r := &w.cutter.runs[probe.at.run]
+		if r.atom != atom {
+			break
+		}
+		if !probe.add(probe.rest(), r, place{run: probe.at.run + 1}) {
+			return false
+		}
+		probe.at = place{run: probe.at.run + 1}
+	}
+	*w = probe
+	return true
+}
+
+func (w *walker) plainText(text string, r *run) bool {
 	state := -1
 	for text != "" {
 		var cluster string
@@ -189,9 +224,9 @@ func (w *walker) plainText(text string, styles []*style) bool {
 		space := unicode.IsSpace(last) && !isNoBreak(last)
 		if space {
 			w.offer(rankWord, skipTo(w.at))
-			w.hold(cluster, styles)
-		} else if !w.add(cluster, styles, next) {
-			return w.crumble(cluster, styles)
+			w.hold(cluster, r)
+		} else if !w.add(cluster, r, next) {
+			return w.crumble(cluster, r)
 		}
 		w.at = next
 		if text == "" {
@@ -211,20 +246,20 @@ func (w *walker) plainText(text string, styles []*style) bool {
 	return true
 }
 
-func (w *walker) codeText(text string, styles []*style) bool {
+func (w *walker) codeText(text string, r *run) bool {
 	for text != "" {
 		cluster, rest, _, _ := uniseg.FirstGraphemeClusterInString(text, -1)
 		next := place{run: w.at.run, off: w.at.off + len(cluster)}
 		switch {
 		case cluster == "\n" || cluster == "\r\n":
 			w.offer(rankLine, next)
-			w.hold(cluster, styles)
+			w.hold(cluster, r)
 		case cluster == " " || cluster == "\t":
 			w.offer(rankWord, w.at)
-			w.hold(cluster, styles)
+			w.hold(cluster, r)
 		default:
-			if !w.add(cluster, styles, next) {
-				return w.crumble(cluster, styles)
+			if !w.add(cluster, r, next) {
+				return w.crumble(cluster, r)
 			}
 		}
 		w.at, text = next, rest
@@ -234,11 +269,11 @@ func (w *walker) codeText(text string, styles []*style) bool {
 
 // crumble ends the part before a grapheme that does not fit, or, where the
 // grapheme alone is longer than a part, inside it.
-func (w *walker) crumble(cluster string, styles []*style) bool {
+func (w *walker) crumble(cluster string, r *run) bool {
 	if !w.started && w.provisional == 0 {
-		for _, r := range cluster {
-			next := place{run: w.at.run, off: w.at.off + utf8.RuneLen(r)}
-			if !w.add(string(r), styles, next) {
+		for _, char := range cluster {
+			next := place{run: w.at.run, off: w.at.off + utf8.RuneLen(char)}
+			if !w.add(string(char), r, next) {
 				break
 			}
 			w.at = next
@@ -253,7 +288,7 @@ func (w *walker) crumble(cluster string, styles []*style) bool {
 // structural is the best cut between blocks. A line break counts where it
 // leaves the part reasonably full.
 func (w *walker) structural() (candidate, bool) {
-	for r := rankSection; r >= rankNested; r-- {
+	for r := rankSection; r > rankLine; r-- {
 		if w.best[r].size > 0 {
 			return w.best[r], true
 		}
@@ -289,79 +324,6 @@ func (w *walker) textual() candidate {
 		best = w.best[rankNone]
 	}
 	return best
-}
-
-func (c *cutter) measure(text string) int {
-	if c.escape != nil {
-		text = c.escape(text)
-	}
-	return length(text, c.unit)
-}
-
-// transition is the length of what is written between text under one stack of
-// styles and text under another.
-func (c *cutter) transition(from, to []*style) int {
-	n, shared := 0, sharedStyles(from, to)
-	for _, s := range from[shared:] {
-		n += length(s.close, c.unit)
-	}
-	for _, s := range to[shared:] {
-		n += length(s.open, c.unit)
-	}
-	return n
-}
-
-func (c *cutter) closing(styles []*style) int { return c.transition(styles, nil) }
-
-func sharedStyles(a, b []*style) int {
-	n := 0
-	for n < len(a) && n < len(b) && a[n] == b[n] {
-		n++
-	}
-	return n
-}
-
-// render writes what is between two places, marks opened and closed.
-func (c *cutter) render(from, to place) string {
-	var b strings.Builder
-	var stack []*style
-	switchTo := func(styles []*style) {
-		shared := sharedStyles(stack, styles)
-		for i := len(stack) - 1; i >= shared; i-- {
-			b.WriteString(stack[i].close)
-		}
-		for _, s := range styles[shared:] {
-			b.WriteString(s.open)
-		}
-		stack = styles
-	}
-	w := walker{cutter: c, at: from}
-	for w.at.run < len(c.runs) && w.at.run <= to.run {
-		r := &c.runs[w.at.run]
-		text := w.rest()
-		if w.at.run == to.run {
-			text = r.text[min(w.at.off, to.off):to.off]
-		}
-		if text != "" && (r.rank == rankNone || b.Len() > 0) {
-			switchTo(r.styles)
-			if c.escape != nil {
-				text = c.escape(text)
-			}
-			b.WriteString(text)
-		}
-		w.at = place{run: w.at.run + 1}
-	}
-	switchTo(nil)
-	return b.String()
-}
-
-// strip takes the marks off the run at a place.
-func (c *cutter) strip(at place) {
-	for i := at.run; i < len(c.runs); i++ {
-		if c.runs[i].styles = nil; c.runs[i].rank == rankNone && i > at.run {
-			break
-		}
-	}
 }
 
 // skipTo is a place from which white space is not text.

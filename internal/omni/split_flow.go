@@ -1,6 +1,10 @@
 package omni
 
-import "strings"
+import (
+	"regexp"
+	"slices"
+	"strings"
+)
 
 // rank says how good a place to cut is; higher is better.
 type rank int
@@ -11,16 +15,27 @@ const (
 	rankWord                 // at white space
 	rankSentence             // after a sentence
 	rankLine                 // at a line break
-	rankNested               // between what a list item is made of
-	rankItem                 // between list items
-	rankBlock                // before and after a code block or list
-	rankSection              // between paragraphs
-	ranks
+	rankDeepest              // within list items, the deepest first: see nested
+	rankItem     = rankDeepest + maxNesting
+	rankBlock    = rankItem + 1  // before and after a code block or list
+	rankSection  = rankBlock + 1 // between paragraphs
+	ranks        = rankSection + 1
 )
+
+// maxNesting is how deep in lists one level is told from the next.
+const maxNesting = 8
+
+// nested is the rank of a cut within an item that stands that deep in lists,
+// 1 for an item of the outermost: between what it is made of, or between the
+// items of a list in it.
+func nested(depth int) rank { return rankItem - rank(min(depth, maxNesting)) }
 
 // style is a pair of marks around text: a tag, a code fence. Runs that share
 // the pointer lie within the same pair.
-type style struct{ open, close string }
+type style struct {
+	open, close string
+	mark        bool // a mark among letters, which must not touch another one
+}
 
 // run is a stretch of visible text under the same styles (outermost first),
 // or, with a rank, the gap between two: text that goes when the cut is there.
@@ -29,22 +44,76 @@ type run struct {
 	text   string
 	styles []*style
 	code   bool
+	raw    bool // in code or a URL: what would be markup elsewhere is none
+	atom   int  // not 0: it is not cut, with its neighbours of the same atom, unless it is longer than a part
 	rank   rank
 }
 
 // flow collects runs.
-type flow struct{ runs []run }
-
-func (f *flow) text(s string, styles []*style) {
-	if s != "" {
-		f.runs = append(f.runs, run{text: s, styles: styles})
-	}
+type flow struct {
+	runs  []run
+	atoms int // given out so far
+	atom  int // of the text being added
 }
 
+func (f *flow) text(s string, styles []*style) { f.add(run{text: s, styles: styles}) }
+
 func (f *flow) code(s string, styles []*style) {
-	if s != "" {
-		f.runs = append(f.runs, run{text: s, styles: styles, code: true})
+	f.add(run{text: s, styles: styles, code: true, raw: true})
+}
+
+// maxJoined bounds what joining many short texts costs.
+const maxJoined = 4096
+
+// add appends text, to the last run where that is of the same kind: a
+// grapheme may begin in one and end in the other.
+func (f *flow) add(r run) {
+	if r.text == "" {
+		return
 	}
+	if r.atom == 0 {
+		r.atom = f.atom
+	}
+	if n := len(f.runs); n > 0 && f.runs[n-1].continues(&r) {
+		f.runs[n-1].text += r.text
+		return
+	}
+	f.runs = append(f.runs, r)
+}
+
+func (r *run) continues(next *run) bool {
+	return r.rank == rankNone && !r.code && !next.code && r.raw == next.raw && r.atom == next.atom &&
+		len(r.text) < maxJoined && slices.Equal(r.styles, next.styles)
+}
+
+// whole runs what adds text that must not be cut.
+func (f *flow) whole(add func()) {
+	if f.atom == 0 { // else it is part of a larger one
+		f.atoms++
+		f.atom = f.atoms
+		defer func() { f.atom = 0 }()
+	}
+	add()
+}
+
+// prose adds text whose URLs must not be cut.
+func (f *flow) prose(s string, styles []*style) {
+	f.keeping(bareURL, s, styles)
+}
+
+var bareURL = regexp.MustCompile("(?i)\\b(?:https?|ftp)://[^\\s<>\"`]+")
+
+// keeping adds text in which what matches must not be cut.
+func (f *flow) keeping(pattern *regexp.Regexp, s string, styles []*style) {
+	at := 0
+	if strings.Contains(s, ":") || strings.Contains(s, "](") {
+		for _, m := range pattern.FindAllStringIndex(s, -1) {
+			f.text(s[at:m[0]], styles)
+			f.whole(func() { f.text(s[m[0]:m[1]], styles) })
+			at = m[1]
+		}
+	}
+	f.text(s[at:], styles)
 }
 
 // gap adds a place to cut. At the beginning there is nothing to cut off.
@@ -52,111 +121,4 @@ func (f *flow) gap(s string, r rank, styles []*style) {
 	if len(f.runs) > 0 {
 		f.runs = append(f.runs, run{text: s, styles: styles, rank: r})
 	}
-}
-
-// verbatimFlow makes runs of Markdown that stays as it is: lines, and code
-// blocks whose fences are the style, unless they would fill half a part.
-func verbatimFlow(text string, limit int) []run {
-	f := &flow{}
-	for i, s := range sections(text) {
-		if i > 0 {
-			f.gap("\n\n", rankSection, nil)
-		}
-		verbatimSection(f, text[s.start:s.end], limit)
-	}
-	return f.runs
-}
-
-func verbatimSection(f *flow, text string, limit int) {
-	w := verbatimWriter{flow: f, text: text, limit: limit, listIndent: -1}
-	for start := 0; start < len(text); {
-		end, next := lineEnd(text, start)
-		if line := text[start:end]; openFence(line).open() {
-			next = w.fenced(line, start)
-		} else if !isBlankLine(line) {
-			w.line(line, start)
-		}
-		start = next
-	}
-}
-
-// verbatimWriter makes the runs of one section.
-type verbatimWriter struct {
-	*flow
-	text       string
-	limit      int
-	listIndent int // of its list's outermost items, -1: no list yet
-	afterFence bool
-}
-
-func (w *verbatimWriter) line(line string, start int) {
-	r := rankLine
-	if marker := listMarker(line); marker != 0 {
-		switch {
-		case w.listIndent < 0:
-			r, w.listIndent = rankBlock, indentOf(line)
-		case indentOf(line) <= w.listIndent:
-			r = rankItem
-		default:
-			r = rankNested
-		}
-	}
-	if w.afterFence {
-		r = max(r, w.nested(rankBlock))
-	}
-	w.gapBefore(start, r)
-	w.flow.text(line, nil)
-	w.afterFence = false
-}
-
-// fenced adds a code block and returns where the line after it starts.
-func (w *verbatimWriter) fenced(line string, start int) (next int) {
-	body, next := fencedBody(w.text, start)
-	w.gapBefore(start, w.nested(rankBlock))
-	at := strings.IndexAny(line, "`~")
-	mark := line[at : at+fenceRun(line[at:]).count]
-	marks := &style{open: line + "\n", close: "\n" + strings.Repeat(" ", at) + mark}
-	if isBlank(body) || w.limit > 0 && len(marks.open)+len(marks.close) > w.limit/2 {
-		for i, l := range strings.Split(strings.TrimRight(w.text[start:next], "\r\n"), "\n") {
-			if i > 0 {
-				w.gap("\n", rankLine, nil)
-			}
-			w.flow.text(l, nil)
-		}
-	} else {
-		w.code(body, []*style{marks})
-	}
-	w.afterFence = true
-	return next
-}
-
-// gapBefore adds the blank lines of the source before the line at start.
-func (w *verbatimWriter) gapBefore(start int, r rank) {
-	if start > 0 {
-		text := strings.TrimRight(w.text[:start], " \t\r\n")
-		w.gap(strings.Repeat("\n", strings.Count(w.text[len(text):start], "\n")), r, nil)
-	}
-}
-
-// nested is the rank of a block inside the section's list, if it has one.
-func (w *verbatimWriter) nested(r rank) rank {
-	if w.listIndent >= 0 {
-		return rankNested
-	}
-	return r
-}
-
-// fencedBody returns what the fence that opens at start contains, and where
-// the line after it starts. A fence that is never closed goes to the end.
-func fencedBody(text string, start int) (body string, next int) {
-	end, begin := lineEnd(text, start)
-	f, last := openFence(text[start:end]), begin
-	for at := begin; at < len(text); {
-		end, next = lineEnd(text, at)
-		if f = f.after(text[at:end]); !f.open() {
-			return text[begin:last], next
-		}
-		last, at = end, next
-	}
-	return text[begin:last], len(text)
 }

@@ -2,6 +2,7 @@ package omni
 
 import (
 	"html"
+	"iter"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -10,6 +11,7 @@ import (
 	"time"
 	"unicode"
 
+	"github.com/rivo/uniseg"
 	"github.com/stretchr/testify/require"
 
 	"github.com/omnihub/omni/channels"
@@ -36,17 +38,57 @@ func FuzzSplit(f *testing.F) {
 		if limit < 0 || limit > 500 {
 			t.Skip()
 		}
-		opt := SplitOptions{MaxLength: limit, Auto: bits&1 != 0,
-			Unit: []channels.LengthUnit{channels.UnitRunes, channels.UnitUTF16, channels.UnitBytes}[int(bits>>1)%3]}
-		for _, opt.Markup = range []channels.Markup{channels.MarkupVerbatim, channels.MarkupPlain, channels.MarkupTelegramHTML} {
+		opt := SplitOptions{MaxLength: limit, Auto: bits&1 != 0, Unit: units[int(bits>>1)%len(units)]}
+		for _, opt.Markup = range append(converted, channels.MarkupVerbatim) {
 			began := time.Now()
 			parts := Split(text, opt)
 			require.Less(t, time.Since(began), 2*time.Second, "%q", text)
 			checkParts(t, parts, opt)
 			require.Equal(t, isBlank(CleanText(text)), len(parts) == 0, "parts of %q", text)
 			checkNothingLost(t, text, parts, opt)
+			checkClusters(t, text, parts, opt)
+			for _, p := range parts {
+				checkMarks(t, p, opt.Markup)
+			}
 		}
 	})
+}
+
+var units = []channels.LengthUnit{channels.UnitRunes, channels.UnitUTF16, channels.UnitBytes, channels.UnitGraphemes}
+
+// checkClusters reports a grapheme that was cut though it is shorter than a
+// part: what parts show is then not what the whole shows.
+func checkClusters(t *testing.T, text string, parts []string, opt SplitOptions) {
+	t.Helper()
+	if opt.MaxLength < 200 {
+		return
+	}
+	whole := opt
+	whole.MaxLength = 0
+	known := map[string]bool{}
+	for _, p := range Split(text, whole) {
+		for c := range clusters(p) {
+			if len(c) > 30 {
+				return
+			}
+			known[c] = true
+		}
+	}
+	for _, p := range parts {
+		for c := range clusters(p) {
+			require.True(t, known[c] || len(c) == 1, "%+q in %+q of %+q", c, p, text)
+		}
+	}
+}
+
+func clusters(s string) iter.Seq[string] {
+	return func(yield func(string) bool) {
+		for g := uniseg.NewGraphemes(s); g.Next(); {
+			if !yield(g.Str()) {
+				return
+			}
+		}
+	}
 }
 
 func checkNothingLost(t *testing.T, text string, parts []string, opt SplitOptions) {
@@ -67,8 +109,15 @@ func checkNothingLost(t *testing.T, text string, parts []string, opt SplitOption
 			require.Equal(t, visible(untag(strings.Join(Split(text, whole), ""))), visible(untag(strings.Join(parts, ""))), "%q", text)
 		}
 	default:
-		if !strings.ContainsAny(text, "`~&<[\\") { // whose words may be markup: languages, entities, titles
+		if !strings.ContainsAny(text, "`~&<[\\|") { // whose words may be markup: languages, entities, titles, rules of tables
 			require.True(t, contains(letters(strings.Join(parts, "")), letters(CleanText(text))), "%q became %q", text, parts)
+		}
+		whole := opt
+		whole.MaxLength = 0
+		if !strings.ContainsAny(text, "`~[") || !strings.Contains(text, "](") && opt.Markup != channels.MarkupDiscord {
+			// Marks are repeated, so the whole is contained rather than equal.
+			shown := html.UnescapeString(strings.Join(Split(text, whole), ""))
+			require.True(t, contains(letters(html.UnescapeString(strings.Join(parts, ""))), letters(shown)), "%q became %q", text, parts)
 		}
 	}
 }

@@ -13,7 +13,7 @@ func joined(parts []string, opt SplitOptions) []string {
 	}
 	lengths := make([]int, n)
 	for i, p := range parts {
-		lengths[i] = length(p, opt.Unit)
+		lengths[i] = Length(p, opt.Unit)
 	}
 	even := joinRuns(parts, lengths, opt.MaxLength, func(group int) int { return group * n / most })
 	if len(even) <= most {

@@ -1,6 +1,9 @@
 package omni
 
-import "strings"
+import (
+	"regexp"
+	"strings"
+)
 
 // section is a paragraph of the source with whatever belongs to it: a whole
 // list, a whole code block. Offsets are of the first and past the last line
@@ -35,6 +38,17 @@ func sections(text string) []section {
 		all = append(all, sc.cur)
 	}
 	return all
+}
+
+var headingLine = regexp.MustCompile(`^ {0,3}#{1,6}[ \t][^\n]*$`)
+
+// afterSection is the rank of the cut after a section: a heading stays with
+// what it is above.
+func afterSection(text string, s section) rank {
+	if headingLine.MatchString(text[s.start:s.end]) {
+		return rankLine
+	}
+	return rankSection
 }
 
 // sectionScanner is what is known of the section being read.

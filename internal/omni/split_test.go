@@ -37,7 +37,7 @@ func TestSplitGolden(t *testing.T) {
 			var got strings.Builder
 			fmt.Fprintf(&got, "%s\n=== input\n%s\n", head, input)
 			for i, p := range parts {
-				fmt.Fprintf(&got, "=== part %d (%d)\n%s\n", i+1, length(p, opt.Unit), p)
+				fmt.Fprintf(&got, "=== part %d (%d)\n%s\n", i+1, Length(p, opt.Unit), p)
 			}
 			checkParts(t, parts, opt)
 			if *update {
@@ -76,7 +76,7 @@ func checkParts(t *testing.T, parts []string, opt SplitOptions) {
 	for i, p := range parts {
 		require.False(t, isBlank(p), "part %d is blank: %q", i, p)
 		if opt.MaxLength > 0 {
-			require.LessOrEqual(t, length(p, opt.Unit), max(opt.MaxLength, minMaxLength), "part %d: %q", i, p)
+			require.LessOrEqual(t, Length(p, opt.Unit), max(opt.MaxLength, minMaxLength), "part %d: %q", i, p)
 		}
 	}
 }
@@ -84,7 +84,7 @@ func checkParts(t *testing.T, parts []string, opt SplitOptions) {
 func TestSplitBlank(t *testing.T) {
 	t.Parallel()
 	for _, text := range []string{"", " ", "\n\n\t", "\u200b\u200d", "\x00", "\r\n"} {
-		for _, markup := range []channels.Markup{channels.MarkupVerbatim, channels.MarkupPlain, channels.MarkupTelegramHTML} {
+		for _, markup := range append(converted, channels.MarkupVerbatim) {
 			require.Empty(t, Split(text, SplitOptions{Markup: markup, Auto: true}), "%q", text)
 			require.Empty(t, Split(text, SplitOptions{Markup: markup}), "%q", text)
 		}
@@ -140,26 +140,35 @@ func TestSplitHostileTexts(t *testing.T) {
 		steps.WriteString(strings.Repeat("  ", i) + "- a\n")
 	}
 	for name, text := range map[string]string{
-		"quotes":   strings.Repeat("> ", size/2),
-		"brackets": strings.Repeat("[", size),
-		"images":   strings.Repeat("![", size/2),
-		"links":    strings.Repeat("[a](b", size/5),
-		"emphasis": strings.Repeat("**a* ", size/5),
-		"code":     strings.Repeat("`a", size/2),
-		"tags":     strings.Repeat("<a ", size/3),
-		"lists":    strings.Repeat("- ", size/2),
-		"steps":    steps.String(),
-		"blank":    strings.Repeat("\n", size) + "x",
-		"spaces":   strings.Repeat(" ", size) + "x",
-		"word":     strings.Repeat("x", size),
-		"family":   strings.Repeat("👨‍👩‍👧‍👦", size/25),
-		"zalgo":    "a" + strings.Repeat("\u0301", size/2),
-		"fences":   strings.Repeat("```a\n", size/5),
-		"headings": strings.Repeat("# a\n", size/4),
+		"quotes":        strings.Repeat("> ", size/2),
+		"brackets":      strings.Repeat("[", size),
+		"images":        strings.Repeat("![", size/2),
+		"links":         strings.Repeat("[a](b", size/5),
+		"emphasis":      strings.Repeat("**a* ", size/5),
+		"code":          strings.Repeat("`a", size/2),
+		"tags":          strings.Repeat("<a ", size/3),
+		"lists":         strings.Repeat("- ", size/2),
+		"steps":         steps.String(),
+		"blank":         strings.Repeat("\n", size) + "x",
+		"spaces":        strings.Repeat(" ", size) + "x",
+		"word":          strings.Repeat("x", size),
+		"family":        strings.Repeat("👨‍👩‍👧‍👦", size/25),
+		"zalgo":         "a" + strings.Repeat("\u0301", size/2),
+		"fences":        strings.Repeat("```a\n", size/5),
+		"headings":      strings.Repeat("# a\n", size/4),
+		"urls":          strings.Repeat("http://a.b ", size/11),
+		"url":           "http://" + strings.Repeat("a.b/", size/4),
+		"at signs":      strings.Repeat("a@b.c@", size/6),
+		"www":           strings.Repeat("www.a", size/5),
+		"tables":        strings.Repeat("|a|b|\n|-|-|\n", size/13),
+		"row":           "|a|b|\n|-|-|\n" + strings.Repeat("|**x**", size/7),
+		"nested images": strings.Repeat("![a", size/4) + strings.Repeat("](b)", size/4),
+		"stars":         strings.Repeat("\\* ", size/3),
+		"tildes":        strings.Repeat("~a ", size/3),
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			for _, markup := range []channels.Markup{channels.MarkupVerbatim, channels.MarkupTelegramHTML} {
+			for _, markup := range append(converted, channels.MarkupVerbatim) {
 				opt := SplitOptions{MaxLength: 4096, Unit: channels.UnitUTF16, Markup: markup}
 				began := time.Now()
 				parts := Split(text, opt)
