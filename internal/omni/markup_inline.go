@@ -96,8 +96,11 @@ func (c *converter) codeSpanned(n *ast.CodeSpan, in around) {
 	c.add(run{text: code, styles: push(in.styles, mark), raw: true})
 }
 
-// address adds a URL as it is.
+// address adds a URL as it is, but for what would begin code.
 func (c *converter) address(to string, in around) {
+	if c.bold != nil && c.bold.mark {
+		to = strings.ReplaceAll(to, "`", "%60")
+	}
 	c.whole(func() { c.add(run{text: to, styles: in.styles, raw: true}) })
 }
 
@@ -145,9 +148,12 @@ func (c *converter) linked(n ast.Node, to string, in around) {
 	}
 	c.whole(func() { c.inlines(n, in) })
 	if label != "" && to != "" && "mailto:"+label != to {
-		c.text(" (", in.styles)
-		c.address(to, in)
-		c.text(")", in.styles)
+		c.text(" ", in.styles)
+		c.whole(func() {
+			c.text("(", in.styles)
+			c.address(to, in)
+			c.text(")", in.styles)
+		})
 	}
 }
 

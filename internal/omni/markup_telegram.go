@@ -4,6 +4,7 @@ import (
 	"html"
 	"net/url"
 	"regexp"
+	"slices"
 	"strings"
 )
 
@@ -46,13 +47,5 @@ func telegramLink(to, _ string) *style {
 
 func hasScheme(to string, schemes ...string) bool {
 	u, err := url.Parse(to)
-	if err != nil {
-		return false
-	}
-	for _, s := range schemes {
-		if u.Scheme == s {
-			return true
-		}
-	}
-	return false
+	return err == nil && slices.Contains(schemes, u.Scheme)
 }

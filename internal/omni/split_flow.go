@@ -16,10 +16,13 @@ const (
 	rankSentence             // after a sentence
 	rankLine                 // at a line break
 	rankDeepest              // within list items, the deepest first: see nested
-	rankItem     = rankDeepest + maxNesting
-	rankBlock    = rankItem + 1  // before and after a code block or list
-	rankSection  = rankBlock + 1 // between paragraphs
-	ranks        = rankSection + 1
+)
+
+const (
+	rankItem    = rankDeepest + maxNesting
+	rankBlock   = rankItem + 1  // before and after a code block or list
+	rankSection = rankBlock + 1 // between paragraphs
+	ranks       = rankSection + 1
 )
 
 // maxNesting is how deep in lists one level is told from the next.
