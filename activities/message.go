@@ -94,6 +94,10 @@ type TurnView struct {
 	Outcome  string        `json:"outcome,omitempty"` // StateFinished
 	Messages int           `json:"messages,omitempty"`
 
+	// Interrupt is the turn that turn.Join found answering where the instance
+	// interrupts: turn.Yield is next.
+	Interrupt uuid.NullUUID `json:"interrupt,omitzero"`
+
 	// How to call the agent, fixed when the turn closes (StateClosed).
 	QuickAgent    bool          `json:"quick_agent,omitempty"`
 	AgentTimeout  time.Duration `json:"agent_timeout,omitempty"`

@@ -33,6 +33,17 @@ func Close(ctx workflow.Context, in CloseInput) (TurnView, error) {
 	return runLocal[TurnView](local(ctx), TurnClose, in)
 }
 
+// YieldInput is the input of turn.Yield: From is the turn to interrupt.
+type YieldInput struct {
+	Turn TurnRef   `json:"turn"`
+	From uuid.UUID `json:"from"`
+}
+
+// Yield runs turn.Yield. It returns what turn.Close would.
+func Yield(ctx workflow.Context, in YieldInput) (TurnView, error) {
+	return runLocal[TurnView](local(ctx), TurnYield, in)
+}
+
 // FinishInput is the input of turn.Finish.
 type FinishInput struct {
 	Turn    TurnRef `json:"turn"`
@@ -58,6 +69,8 @@ const (
 	OutcomeFollower  = "follower"
 	OutcomeAdopted   = "adopted"
 	OutcomeNothing   = "nothing" // the agent had nothing to say
+
+	OutcomeInterrupted = "interrupted" // a later turn answers its messages
 )
 
 // FinishOutput is the output of turn.Finish.

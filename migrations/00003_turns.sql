@@ -17,7 +17,8 @@ CREATE TYPE turn_view AS (
     messages int,
     answered boolean,  -- the answer is stored
     suspect  uuid,     -- an overdue turn: somebody should ask Temporal about it
-    batch    jsonb     -- closed: the messages, by sequence, as they read now
+    batch    jsonb,    -- closed: the messages, by sequence, as they read now
+    interrupt uuid     -- the turn to interrupt, or that was
 );
 
 -- The batch of a turn, as it reads now. (In PL/pgSQL, because Postgres plans a
@@ -67,7 +68,7 @@ CREATE FUNCTION turn_finish_locked(t turns, p_outcome text, p_error text, p_step
 RETURNS text[] LANGUAGE plpgsql AS $$
 DECLARE
     final text := CASE p_outcome WHEN 'answered' THEN 'answered' WHEN 'nothing' THEN 'answered' WHEN 'cancelled' THEN 'cancelled'
-                       WHEN 'ignored' THEN 'cancelled' WHEN 'expired' THEN 'expired' ELSE 'failed' END;
+                       WHEN 'interrupted' THEN 'cancelled' WHEN 'ignored' THEN 'cancelled' WHEN 'expired' THEN 'expired' ELSE 'failed' END;
     wake  text[];
 BEGIN
     UPDATE turns SET state = final, outcome = p_outcome, error = p_error, finished_at = clock_timestamp(), sender = NULL,

@@ -56,6 +56,7 @@ func pipelineWorker(d Deps) temporalWorker {
 	register(w, d, activities.AccessCheck, s.access.Check)
 	register(w, d, activities.TurnJoin, s.turn.Join)
 	register(w, d, activities.TurnClose, s.turn.Close)
+	register(w, d, activities.TurnYield, s.turn.Yield)
 	register(w, d, activities.TurnFinish, s.turn.Finish)
 	register(w, d, activities.TurnWake, s.turn.Wake)
 	register(w, d, activities.TurnSweep, s.turn.Sweep)

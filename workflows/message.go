@@ -76,6 +76,13 @@ func (t *turn) lead(ctx workflow.Context, view activities.TurnView) (MessageResu
 	wake := workflow.GetSignalChannel(ctx, activities.SignalWake)
 	for {
 		t.adopt(view)
+		if view.Interrupt.Valid {
+			var err error
+			if view, err = activities.Yield(ctx, activities.YieldInput{Turn: t.ref, From: view.Interrupt.UUID}); err != nil {
+				return MessageResult{}, err
+			}
+			continue
+		}
 		var wait time.Duration
 		switch view.State {
 		case activities.StateClosed:
@@ -87,7 +94,7 @@ func (t *turn) lead(ctx workflow.Context, view activities.TurnView) (MessageResu
 		case activities.StateFinished:
 			return t.finished(ctx, view.Outcome)
 		default:
-			return t.end(ctx, outcomeOf(view.State))
+			return t.end(ctx, outcomeOf(view))
 		}
 		if err := t.tag(ctx); err != nil {
 			return MessageResult{}, err
@@ -187,7 +194,7 @@ func (t *turn) overtaken(ctx workflow.Context, state activities.TurnState) (Mess
 	if state == activities.StateAdopted {
 		return t.end(ctx, activities.OutcomeAdopted)
 	}
-	return t.finish(ctx, activities.FinishInput{Outcome: outcomeOf(state)})
+	return t.finish(ctx, activities.FinishInput{Outcome: outcomeOf(activities.TurnView{State: state})})
 }
 
 // finish gives the turn its outcome and wakes who waits behind.
@@ -250,9 +257,9 @@ func (t *turn) endWith(ctx workflow.Context, outcome string, parts int) (Message
 	return out, nil
 }
 
-// outcomeOf names the outcome of a state that ends a workflow.
-func outcomeOf(s activities.TurnState) string {
-	switch s {
+// outcomeOf names the outcome of a view that ends a workflow.
+func outcomeOf(v activities.TurnView) string {
+	switch v.State {
 	case activities.StateFollower:
 		return activities.OutcomeFollower
 	case activities.StatePaused:
@@ -262,8 +269,11 @@ func outcomeOf(s activities.TurnState) string {
 	case activities.StateAdopted:
 		return activities.OutcomeAdopted
 	case activities.StateCancelled:
+		if v.Outcome == activities.OutcomeInterrupted {
+			return v.Outcome
+		}
 		return activities.OutcomeCancelled
 	default:
-		return string(s)
+		return string(v.State)
 	}
 }

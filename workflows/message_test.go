@@ -43,6 +43,7 @@ func newHands(t *testing.T) *hands {
 	register(activities.AccessCheck, stub[activities.CheckInput, activities.CheckOutput])
 	register(activities.TurnJoin, stub[activities.JoinInput, activities.TurnView])
 	register(activities.TurnClose, stub[activities.CloseInput, activities.TurnView])
+	register(activities.TurnYield, stub[activities.YieldInput, activities.TurnView])
 	register(activities.TurnFinish, stub[activities.FinishInput, activities.FinishOutput])
 	register(activities.TurnWake, stub[activities.WakeInput, struct{}])
 	register(activities.FollowUpArm, stub[activities.ArmInput, struct{}])

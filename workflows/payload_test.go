@@ -28,7 +28,7 @@ var addPayloads = flag.Bool("add-payloads", false, "write golden payloads of new
 // payloads are everything that a workflow or an activity is handed or returns.
 var payloads = []any{
 	activities.ResolveInput{}, activities.ResolveOutput{}, activities.CheckInput{}, activities.CheckOutput{},
-	activities.JoinInput{}, activities.TurnView{}, activities.CloseInput{}, activities.FinishInput{}, activities.FinishOutput{},
+	activities.JoinInput{}, activities.TurnView{}, activities.CloseInput{}, activities.YieldInput{}, activities.FinishInput{}, activities.FinishOutput{},
 	activities.WakeInput{}, activities.SweepInput{}, activities.SweepOutput{}, activities.ReplyInput{}, activities.ReplyOutput{},
 	activities.GiveUpInput{}, activities.SendInput{}, activities.SendOutput{}, activities.MessageRef{}, activities.TurnRef{},
 	activities.FollowUpInput{}, activities.ArmInput{}, activities.ClaimInput{},

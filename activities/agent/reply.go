@@ -105,9 +105,11 @@ func (c *call) request(ctx context.Context) (req omni.AgentRequest, done *activi
 		return req, &out, err
 	}
 	if !omni.IsChatSession(t.SessionKey, c.turn.ChatID) && c.agent.HistoryMessages > 0 {
-		if t.History, err = c.Store.SessionHistory(ctx, t.SessionKey, c.turn.TurnID, c.agent.HistoryMessages); err != nil {
+		past, err := c.Store.SessionHistory(ctx, t.SessionKey, c.turn.TurnID, c.agent.HistoryMessages)
+		if err != nil {
 			return req, nil, err
 		}
+		t.History = append(past, t.History...)
 	}
 	req.Chat, req.SessionKey = t.Chat, t.SessionKey
 	req.History = history(t.History, c.Capabilities(c.turn.Channel).Markup)

@@ -50,7 +50,7 @@ func joinParams(in activities.JoinInput, inst *omni.Instance, m *omni.InboundMes
 		SessionKey: omni.SessionKey(agentOf(inst).Session, in.Message.ChatID, in.PersonID), Agent: "instance",
 		Refuse: string(omni.Refuse(inst.Settings, m, time.Now())), Quiet: quiet, QuietCap: quietCap,
 		// Attachments are recorded, not processed, so nothing is pending.
-		Close: quiet == 0, Closing: closingParams(inst), Attempt: attempt,
+		Close: quiet == 0, Interrupt: cfg.WhenBusy == omni.WhenBusyInterrupt, Closing: closingParams(inst), Attempt: attempt,
 	}
 }
 

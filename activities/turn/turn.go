@@ -17,6 +17,7 @@ type Store interface {
 	InboundMessage(ctx context.Context, id uuid.UUID) (*omni.InboundMessage, error)
 	JoinTurn(ctx context.Context, p omni.JoinParams) (omni.TurnView, error)
 	CloseTurn(ctx context.Context, chat, turn uuid.UUID, workflowID string, epoch int, c omni.ClosingParams, a omni.Attempt) (omni.TurnView, error)
+	YieldTurn(ctx context.Context, p omni.YieldParams) (omni.TurnView, error)
 	FinishTurn(ctx context.Context, p omni.FinishParams) (outcome string, wake []string, err error)
 	OverdueTurns(ctx context.Context, only uuid.NullUUID, limit int) ([]omni.SuspectTurn, error)
 	PostponeTurn(ctx context.Context, turn uuid.UUID, by time.Duration) error
@@ -48,12 +49,19 @@ type Engine interface {
 	StartFollowUp(ctx context.Context, in activities.FollowUpInput, delay time.Duration) error
 }
 
+// Cancels hurries the end of a call whose turn was interrupted. The row has
+// decided; a cancel that is lost costs nothing but time.
+type Cancels interface {
+	PublishCancel(ctx context.Context, turnID uuid.UUID) error
+}
+
 // Activities implements the steps.
 type Activities struct {
 	Store     Store
 	Instances Instances
 	Quick     Quick
 	Engine    Engine
+	Cancels   Cancels
 }
 
 // Tunables of the steps.
@@ -72,7 +80,7 @@ const (
 // configuration are fixed here, when the turn closes.
 func (a *Activities) view(ctx context.Context, v omni.TurnView, inst *omni.Instance) activities.TurnView {
 	out := activities.TurnView{State: activities.TurnState(v.State), TurnID: v.TurnID, Epoch: v.Epoch, Leader: v.Leader,
-		Wait: v.Wait, Outcome: v.Outcome, Messages: v.Messages, Answered: v.Answered}
+		Wait: v.Wait, Outcome: v.Outcome, Messages: v.Messages, Answered: v.Answered, Interrupt: v.Interrupt}
 	if out.State == activities.StateClosed {
 		agent := agentOf(inst)
 		out.QuickAgent = a.Quick.Agent(ctx, inst)

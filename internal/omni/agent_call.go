@@ -32,7 +32,14 @@ type PastMessage struct {
 	Text       string          `json:"text"`
 	Content    message.Content `json:"content"`
 	At         time.Time       `json:"at"`
+
+	// AfterSeq is not 0 for what was said between the messages of the batch,
+	// in a reply that they interrupted: behind those up to this sequence.
+	AfterSeq int64 `json:"afterSeq,omitempty"`
 }
+
+// SaidBefore reports whether m was said before a message of the batch.
+func (m *PastMessage) SaidBefore(t *TurnMessage) bool { return m.AfterSeq == 0 || m.AfterSeq < t.Seq }
 
 // AgentReply is what an agent answered.
 type AgentReply struct {

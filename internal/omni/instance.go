@@ -71,6 +71,13 @@ type MessagingConfig struct {
 	FollowUps                   []FollowUp    `json:"followUps,omitempty"`
 }
 
+// The values of MessagingConfig.WhenBusy: what a message does that comes while
+// another turn of its chat is being answered.
+const (
+	WhenBusyQueue     = "queue"     // its turn waits behind
+	WhenBusyInterrupt = "interrupt" // its turn takes the other's messages and answers for both
+)
+
 // TriggerConfig says which messages are for us.
 type TriggerConfig struct {
 	DM        bool     `json:"dm"`
@@ -106,7 +113,7 @@ type AccessConfig struct {
 func DefaultSettings() InstanceSettings {
 	return InstanceSettings{
 		Messaging: MessagingConfig{
-			DebounceMode: "disabled", DebounceMaxWaitMs: 30000, WhenBusy: "queue", EnableAutoSplit: true,
+			DebounceMode: "disabled", DebounceMaxWaitMs: 30000, WhenBusy: WhenBusyQueue, EnableAutoSplit: true,
 			ReplyTTLSeconds: 86400, CatchUpSeconds: 86400, UnknownPolicy: "hold",
 			Triggers: TriggerConfig{DM: true, Mention: true, Reply: true},
 		},

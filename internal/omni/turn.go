@@ -27,6 +27,8 @@ type TurnView struct {
 	Messages int
 	Answered bool
 	Suspect  uuid.NullUUID // an overdue turn: ask Temporal whether its workflow lives
+
+	Interrupt uuid.NullUUID // JoinTurn: the turn to interrupt; YieldTurn: the one that was
 }
 
 // TurnMessage is one message of a batch, as it read when the turn closed.
@@ -56,8 +58,21 @@ type JoinParams struct {
 	QuietCap     time.Duration // from the first message
 	MediaPending bool
 	Close        bool // nothing to wait for: close in the same transaction
+	Interrupt    bool // name the turn that answers, if it may be interrupted
 	Closing      ClosingParams
 	Attempt      Attempt
+}
+
+// YieldParams are the parameters of YieldTurn: From is the turn that answers,
+// the others name the one that collects.
+type YieldParams struct {
+	ChatID     uuid.UUID
+	TurnID     uuid.UUID
+	WorkflowID string
+	Epoch      int
+	From       uuid.UUID
+	Closing    ClosingParams
+	Attempt    Attempt
 }
 
 // ClosingParams are what closing a turn needs beside the turn.

@@ -20,21 +20,31 @@ func openAIMessages(req omni.AgentRequest) []openai.ChatCompletionMessageParamUn
 	if req.Config.SystemPrompt != "" {
 		list = append(list, openai.SystemMessage(req.Config.SystemPrompt))
 	}
-	for _, m := range req.History {
-		text := describe(m.Text, m.Content, nil)
-		switch {
-		case text == "":
-		case m.FromAgent:
-			list = append(list, openai.AssistantMessage(text))
-		default:
-			list = append(list, userMessage(text, nil, senderIf(group, m.SenderName, "")))
-		}
-	}
+	past := req.History
 	for _, m := range req.Messages {
+		for len(past) > 0 && past[0].SaidBefore(&m) {
+			list = appendPast(list, past[0], group)
+			past = past[1:]
+		}
 		shown := images(m.Content)
 		list = append(list, userMessage(describe(m.Text, m.Content, shown), shown, senderIf(group, m.SenderName, m.SenderID)))
 	}
+	for _, m := range past {
+		list = appendPast(list, m, group)
+	}
 	return list
+}
+
+func appendPast(list []openai.ChatCompletionMessageParamUnion, m omni.PastMessage, group bool) []openai.ChatCompletionMessageParamUnion {
+	text := describe(m.Text, m.Content, nil)
+	switch {
+	case text == "":
+		return list
+	case m.FromAgent:
+		return append(list, openai.AssistantMessage(text))
+	default:
+		return append(list, userMessage(text, nil, senderIf(group, m.SenderName, "")))
+	}
 }
 
 func senderIf(group bool, name, id string) string {

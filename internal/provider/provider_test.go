@@ -160,6 +160,24 @@ func TestOpenAIRequest(t *testing.T) {
 	}, c.lines())
 }
 
+// What was said in a reply that the batch interrupted stands where it was said.
+func TestOpenAIHearsWhatAnInterruptedReplySaid(t *testing.T) {
+	t.Parallel()
+	b := setup(t, answers(200, "application/json", completion))
+	req := b.request()
+	req.History = []omni.PastMessage{{Text: "long ago"}, {Text: "part one", FromAgent: true, AfterSeq: 4}, {Text: "part two", FromAgent: true, AfterSeq: 6}}
+	req.Messages = []omni.TurnMessage{{Text: "q1", Seq: 3}, {Text: "q2", Seq: 4}, {Text: "q3", Seq: 6}, {Text: "q4", Seq: 9}}
+	_, err := b.reply(t, req)
+	require.NoError(t, err)
+	require.Equal(t, []string{`user: "long ago"`, `user: "q1"`, `user: "q2"`, `assistant: "part one"`, `user: "q3"`, `assistant: "part two"`,
+		`user: "q4"`}, (<-b.calls).lines())
+
+	req.Messages = req.Messages[:2] // those after it were deleted
+	_, err = b.reply(t, req)
+	require.NoError(t, err)
+	require.Equal(t, []string{`user: "long ago"`, `user: "q1"`, `user: "q2"`, `assistant: "part one"`, `assistant: "part two"`}, (<-b.calls).lines())
+}
+
 func TestOpenAINamesPeopleInGroups(t *testing.T) {
 	t.Parallel()
 	b := setup(t, answers(200, "application/json", completion))

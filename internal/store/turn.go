@@ -15,7 +15,11 @@ import (
 
 // JoinTurn is turn.Join: see turn_join in the migrations.
 func (s *Store) JoinTurn(ctx context.Context, p omni.JoinParams) (omni.TurnView, error) {
-	row := s.pool.QueryRow(ctx, `SELECT * FROM turn_join($1,$2,$3,$4,$5,$6,$7,$8,$9,$10,$11,$12,$13,$14,$15,$16)`,
+	query := `SELECT * FROM turn_join($1,$2,$3,$4,$5,$6,$7,$8,$9,$10,$11,$12,$13,$14,$15,$16)`
+	if p.Interrupt {
+		query = `SELECT * FROM turn_join_interrupting($1,$2,$3,$4,$5,$6,$7,$8,$9,$10,$11,$12,$13,$14,$15,$16)`
+	}
+	row := s.pool.QueryRow(ctx, query,
 		p.ChatID, p.MessageID, p.SessionKey, p.Agent, p.WorkflowID, p.TurnID, p.Refuse, p.Quiet, p.QuietCap,
 		p.MediaPending, p.Close, p.Closing.Provider, p.Closing.AnswerWithin, p.Closing.MediaWithin,
 		p.Attempt.StartedAt, p.Attempt.Number)
@@ -37,6 +41,18 @@ func (s *Store) CloseTurn(ctx context.Context, chat, turn uuid.UUID, workflowID 
 	return v, nil
 }
 
+// YieldTurn is turn.Yield: see turn_yield in the migrations.
+func (s *Store) YieldTurn(ctx context.Context, p omni.YieldParams) (omni.TurnView, error) {
+	row := s.pool.QueryRow(ctx, `SELECT * FROM turn_yield($1,$2,$3,$4,$5,$6,$7,$8,$9,$10)`, p.ChatID, p.TurnID, p.WorkflowID, p.Epoch,
+		p.From, p.Closing.Provider, p.Closing.AnswerWithin, p.Closing.MediaWithin, p.Attempt.StartedAt, p.Attempt.Number)
+	v, err := s.scanTurnView(row)
+	if err != nil {
+		return omni.TurnView{}, fmt.Errorf("interrupting turn %s: %w", p.From, err)
+	}
+	s.Nudge()
+	return v, nil
+}
+
 type rowScanner interface{ Scan(dest ...any) error }
 
 func (s *Store) scanTurnView(row rowScanner) (omni.TurnView, error) {
@@ -47,7 +63,7 @@ func (s *Store) scanTurnView(row rowScanner) (omni.TurnView, error) {
 		answered              *bool
 		batch                 []byte
 	)
-	if err := row.Scan(&state, &v.TurnID, &epoch, &v.Leader, &waitMs, &outcome, &amount, &answered, &v.Suspect, &batch); err != nil {
+	if err := row.Scan(&state, &v.TurnID, &epoch, &v.Leader, &waitMs, &outcome, &amount, &answered, &v.Suspect, &batch, &v.Interrupt); err != nil {
 		return omni.TurnView{}, err
 	}
 	v.State, v.Outcome = deref(state), deref(outcome)

@@ -129,3 +129,13 @@ func (s *site) turnOf(t *testing.T, message uuid.UUID) (row turnRow) {
 	require.NoError(t, rows.Err())
 	return row
 }
+
+// outcomes are the statuses of messages and the outcomes of the turns that they led.
+func (s *site) outcomes(t *testing.T, messages ...uuid.UUID) (list []string) {
+	t.Helper()
+	require.NoError(t, s.db.QueryRow(t.Context(), `SELECT array_agg(o ORDER BY o) FROM (
+		SELECT status AS o FROM messages WHERE id = ANY($1) AND status <> 'answered'
+		UNION ALL SELECT outcome FROM turns WHERE leader = ANY($1)
+		UNION ALL SELECT DISTINCT status FROM messages WHERE id = ANY($1) AND status = 'answered') x`, messages).Scan(&list))
+	return list
+}

@@ -2,6 +2,7 @@ package steps
 
 import (
 	"encoding/json"
+	"fmt"
 	"maps"
 	"net/http"
 	"net/http/httptest"
@@ -16,6 +17,7 @@ type llm struct {
 	mu     sync.Mutex
 	reply  func(r *http.Request, texts []string) (status int, text string)
 	keys   []string      // the Idempotency-Key of each call
+	talks  [][]string    // what each call was told: "user: hello"
 	called chan struct{} // one value per call
 }
 
@@ -48,14 +50,16 @@ func (l *llm) serve(w http.ResponseWriter, r *http.Request) {
 		w.WriteHeader(http.StatusBadRequest)
 		return
 	}
-	var texts []string
+	var texts, talk []string
 	for _, m := range in.Messages {
+		talk = append(talk, fmt.Sprintf("%s: %v", m.Role, m.Content))
 		if s, ok := m.Content.(string); ok && m.Role == "user" {
 			texts = append(texts, s)
 		}
 	}
 	l.mu.Lock()
 	l.keys = append(l.keys, r.Header.Get("Idempotency-Key"))
+	l.talks = append(l.talks, talk)
 	reply := l.reply
 	l.mu.Unlock()
 	l.called <- struct{}{}
@@ -82,6 +86,13 @@ func (l *llm) calls() []string {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	return append([]string(nil), l.keys...)
+}
+
+// told returns what each call so far was told.
+func (l *llm) told() [][]string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return append([][]string(nil), l.talks...)
 }
 
 // says answers with the same text after a while.

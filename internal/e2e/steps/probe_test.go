@@ -100,6 +100,14 @@ func (s probedStore) CloseTurn(ctx context.Context, chat, turn uuid.UUID, workfl
 	return v, err
 }
 
+func (s probedStore) YieldTurn(ctx context.Context, p omni.YieldParams) (v omni.TurnView, err error) {
+	err = s.around(ctx, moment{Point: "YieldTurn", Chat: p.ChatID}, func() error {
+		v, err = s.StepStore.YieldTurn(ctx, p)
+		return err
+	})
+	return v, err
+}
+
 func (s probedStore) AnswerTurn(ctx context.Context, chat, turn uuid.UUID, workflowID string, epoch int, ans omni.Answer,
 	within time.Duration, a omni.Attempt) (state string, parts int, err error) {
 	err = s.around(ctx, moment{Point: "AnswerTurn", Chat: chat}, func() error {

@@ -224,6 +224,7 @@ type Message struct {
 	DeletedAt        *time.Time
 	CreatedAt        time.Time
 	UpdatedAt        time.Time
+	Yields           int32
 }
 
 type Person struct {
@@ -274,4 +275,5 @@ type Turn struct {
 	Follows      uuid.NullUUID
 	CreatedAt    time.Time
 	FinishedAt   *time.Time
+	YieldedTo    uuid.NullUUID
 }
