@@ -70,8 +70,12 @@ DECLARE
     final text := CASE p_outcome WHEN 'answered' THEN 'answered' WHEN 'nothing' THEN 'answered' WHEN 'cancelled' THEN 'cancelled'
                        WHEN 'interrupted' THEN 'cancelled' WHEN 'ignored' THEN 'cancelled' WHEN 'expired' THEN 'expired' ELSE 'failed' END;
     wake  text[];
+    under_way boolean := final = 'cancelled'
+        AND EXISTS (SELECT FROM messages WHERE turn_id = t.id AND direction = 'outbound' AND status = 'sending');
 BEGIN
-    UPDATE turns SET state = final, outcome = p_outcome, error = p_error, finished_at = clock_timestamp(), sender = NULL,
+    -- A part that has been handed over still gets its outcome: its sender keeps the leases meanwhile.
+    UPDATE turns SET state = final, outcome = p_outcome, error = p_error, finished_at = clock_timestamp(),
+        sender = CASE WHEN under_way THEN sender END,
         deliver_ms = CASE WHEN final = 'answered' THEN round(extract(epoch FROM clock_timestamp() - closed_at) * 1000)::int - coalesce(agent_ms, 0) END
     WHERE id = t.id;
     UPDATE messages SET
@@ -80,7 +84,7 @@ BEGIN
         status_reason = CASE WHEN final = 'answered' THEN '' ELSE p_outcome END,
         updated_at = clock_timestamp()
     WHERE turn_id = t.id AND (direction = 'inbound' OR status = 'queued');
-    UPDATE chats SET delivering = NULL WHERE id = t.chat_id AND delivering = t.id;
+    UPDATE chats SET delivering = NULL WHERE id = t.chat_id AND delivering = t.id AND NOT under_way;
     INSERT INTO events (id, tenant_id, type, subject, instance_id, channel, chat_id, correlation_id, data)
     VALUES (uuid_v7(), t.tenant_id, CASE final WHEN 'answered' THEN 'turn.completed' WHEN 'cancelled' THEN 'turn.cancelled' ELSE 'turn.failed' END,
             t.id::text, t.instance_id, t.channel, t.chat_id, t.leader,

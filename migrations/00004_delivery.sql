@@ -9,7 +9,7 @@
 -- owner's former process is void.
 
 CREATE TYPE part_view AS (
-    state          text,  -- claimed resume busy done stopped cancelled adopted expired
+    state          text,  -- claimed resume settle busy done stopped cancelled adopted expired
     message_id     uuid,
     part_index     int,
     part_count     int,
@@ -53,6 +53,31 @@ BEGIN
 END $$;
 -- +goose StatementEnd
 
+-- A turn that was cut off: no further part leaves, but one that may have been
+-- handed over before needs its outcome. It is asked for, not sent again. The
+-- chat is locked.
+-- +goose StatementBegin
+CREATE FUNCTION part_settle(c chats, t turns, p_epoch int, p_sender text, p_started timestamptz, p_sent int)
+RETURNS part_view LANGUAGE plpgsql AS $$
+DECLARE
+    m messages;
+    v part_view;
+BEGIN
+    SELECT * INTO m FROM messages WHERE turn_id = t.id AND direction = 'outbound' AND status = 'sending' ORDER BY part_index LIMIT 1;
+    IF NOT FOUND THEN
+        v.state := 'cancelled';
+    ELSIF NOT lease_free(t.sender, t.sender_until, p_sender) THEN
+        v.state := 'busy'; v.wait_ms := 100;
+    ELSE
+        UPDATE turns SET sender = p_sender, sender_until = clock_timestamp() + interval '15 seconds' WHERE id = t.id;
+        v := part_take(m, c, p_epoch, p_started);
+        v.state := 'settle';
+    END IF;
+    v.sent := p_sent;
+    RETURN v;
+END $$;
+-- +goose StatementEnd
+
 -- The next part of a turn's reply, for the turn's one sender.
 -- +goose StatementBegin
 CREATE FUNCTION part_claim(p_chat uuid, p_turn uuid, p_workflow text, p_epoch int, p_sender text, p_ttl interval,
@@ -70,9 +95,11 @@ BEGIN
     now_ := clock_timestamp();
     SELECT count(*) INTO v.sent FROM messages
     WHERE turn_id = p_turn AND direction = 'outbound' AND status IN ('sent', 'delivered', 'read');
-    IF t.state <> 'answering' THEN
-        v.state := CASE t.state WHEN 'answered' THEN 'done' ELSE 'cancelled' END;
+    IF t.state = 'answered' THEN
+        v.state := 'done';
         RETURN v;
+    ELSIF t.state <> 'answering' THEN
+        RETURN part_settle(c, t, p_epoch, p_sender, p_started, v.sent);
     END IF;
     IF t.workflow_id <> p_workflow OR t.epoch <> p_epoch THEN
         v.state := 'adopted';
@@ -82,7 +109,9 @@ BEGIN
         v.state := 'busy'; v.wait_ms := ceil(extract(epoch FROM t.sender_until - now_) * 1000);
         RETURN v;
     END IF;
-    IF c.delivering IS NOT NULL AND c.delivering <> p_turn AND c.delivering_until > now_ THEN
+    IF c.delivering IS NOT NULL AND c.delivering <> p_turn AND c.delivering_until > now_
+       -- A turn that was cut off holds it for the part under way; not if its sender's process is gone.
+       AND NOT EXISTS (SELECT FROM turns x WHERE x.id = c.delivering AND lease_free(x.sender, x.sender_until, p_sender)) THEN
         v.state := 'busy'; v.wait_ms := 100;
         RETURN v;
     END IF;
@@ -197,6 +226,10 @@ BEGIN
         RETURN;
     END IF;
     SELECT * INTO STRICT t FROM turns WHERE id = p_turn;
+    IF t.state NOT IN ('answering', 'answered') AND p_status = 'queued' THEN
+        -- Cut off while the part was on its way: it is not tried again.
+        UPDATE messages SET status = 'cancelled', status_reason = t.outcome WHERE id = p_message AND status = 'queued';
+    END IF;
     IF t.state <> 'answering' OR t.workflow_id <> p_workflow OR t.epoch <> p_epoch THEN
         -- Cancelled or adopted while the part was on its way: whoever did it goes on.
         RETURN;
@@ -245,6 +278,6 @@ END $$;
 DROP FUNCTION sender_release(uuid, uuid, text), sender_renew(uuid, uuid, text),
     part_receipt(uuid, uuid, text, text, text, uuid, text, int, text, timestamptz, int),
     outbound_claim(uuid, uuid, text, interval, timestamptz),
-    part_claim(uuid, uuid, text, int, text, interval, boolean, timestamptz),
+    part_claim(uuid, uuid, text, int, text, interval, boolean, timestamptz), part_settle(chats, turns, int, text, timestamptz, int),
     part_take(messages, chats, int, timestamptz), lease_free(text, timestamptz, text);
 DROP TYPE part_view;

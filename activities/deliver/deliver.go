@@ -90,6 +90,7 @@ type delivery struct {
 	caps    channels.Capabilities
 	sender  string
 	attempt omni.Attempt
+	cut     <-chan struct{} // closed when the turn was cut off: pauses end, a hand-over under way does not
 }
 
 func (a *Activities) begin(ctx context.Context, in activities.SendInput) (*delivery, error) {

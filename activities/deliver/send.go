@@ -24,14 +24,15 @@ func (a *Activities) Send(ctx context.Context, in activities.SendInput) (activit
 	if err != nil {
 		return activities.SendOutput{}, err
 	}
-	ctx, cancel := context.WithCancel(ctx)
-	defer cancel()
 	if !in.Outbound.Valid {
+		cut, cancel := context.WithCancel(ctx)
+		defer cancel()
 		stop, err := a.Cancels.OnCancel(in.Turn.TurnID, cancel)
 		if err != nil {
 			return activities.SendOutput{}, fmt.Errorf("listening for the cancel of turn %s: %w", in.Turn.TurnID, err)
 		}
 		defer stop()
+		d.cut = cut.Done()
 	}
 	defer activities.Heartbeat(ctx)()
 	defer d.renew(ctx)()
@@ -67,6 +68,10 @@ func (d *delivery) run(ctx context.Context) (activities.SendOutput, error) {
 			return activities.SendOutput{}, err
 		}
 		switch c.State {
+		case "settle":
+			if err := d.settle(ctx, c); err != nil {
+				return activities.SendOutput{}, err
+			}
 		case "claimed", "resume":
 			busySince = time.Time{}
 			out, more, err := d.part(ctx, c)
@@ -122,8 +127,8 @@ func (d *delivery) part(ctx context.Context, c omni.PartClaim) (out activities.S
 		return d.sent(ctx, c, receipt)
 	}
 	if ctx.Err() != nil {
-		// Cancelled or out of time with the request under way: the part stays
-		// in sending, and whoever goes on resumes it.
+		// Out of time with the request under way: the part stays in sending,
+		// and whoever goes on finds out.
 		return out, false, ctx.Err()
 	}
 	var send *channels.SendError
@@ -246,7 +251,7 @@ func (d *delivery) waitBusy(ctx context.Context, c omni.PartClaim, since time.Ti
 	if time.Since(since)+wait > busyWithin {
 		return later("another sender is at work", c.Wait, 1)
 	}
-	return sleep(ctx, wait)
+	return sleep(ctx, wait, nil)
 }
 
 // humanDelay pauses between two parts, typing shown where the channel can.
@@ -260,15 +265,18 @@ func (d *delivery) humanDelay(ctx context.Context, c omni.PartClaim) error {
 		// An indicator that fails is no reason to stop.
 		_, _ = d.Gateway.Send(ctx, d.in.Turn.Channel, d.in.Turn.InstanceID, channels.OpTyping, typing, time.Now().Add(delay))
 	}
-	return sleep(ctx, delay)
+	return sleep(ctx, delay, d.cut)
 }
 
-func sleep(ctx context.Context, d time.Duration) error {
-	timer := time.NewTimer(d)
+// sleep pauses, at most until cut is closed.
+func sleep(ctx context.Context, pause time.Duration, cut <-chan struct{}) error {
+	timer := time.NewTimer(pause)
 	defer timer.Stop()
 	select {
 	case <-ctx.Done():
 		return ctx.Err()
+	case <-cut: // the next claim says what is left to do
+		return nil
 	case <-timer.C:
 		return nil
 	}

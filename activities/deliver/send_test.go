@@ -33,6 +33,7 @@ type script struct {
 	inst     omni.Instance
 	caps     channels.Capabilities
 	end      string
+	cut      func() // what the cancel of the turn calls
 }
 
 func newScript(texts ...string) *script {
@@ -49,11 +50,15 @@ func newScript(texts ...string) *script {
 func (s *script) ClaimPart(_ context.Context, p omni.ClaimParams) (omni.PartClaim, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.end != "" {
-		return omni.PartClaim{State: s.end}, nil
-	}
 	for i := range s.parts {
 		c := &s.parts[i]
+		if s.end != "" && s.status[i] == "sending" {
+			c.State = "settle"
+			return *c, nil
+		}
+		if s.end != "" {
+			continue
+		}
 		switch s.status[i] {
 		case "queued", "sending":
 			c.State = map[string]string{"queued": "claimed", "sending": "resume"}[s.status[i]]
@@ -69,6 +74,9 @@ func (s *script) ClaimPart(_ context.Context, p omni.ClaimParams) (omni.PartClai
 		case "failed":
 			return omni.PartClaim{State: "stopped", Status: s.status[i], MessageID: c.MessageID}, nil
 		}
+	}
+	if s.end != "" {
+		return omni.PartClaim{State: s.end}, nil
 	}
 	return omni.PartClaim{State: "done", Sent: len(s.parts)}, nil
 }
@@ -120,7 +128,19 @@ func (s *script) Outcome(context.Context, string, uuid.UUID, string) (*channels.
 
 func (s *script) Get(context.Context, uuid.UUID) (*omni.Instance, error) { return &s.inst, nil }
 
-func (s *script) OnCancel(uuid.UUID, func()) (func(), error) { return func() {}, nil }
+func (s *script) OnCancel(_ uuid.UUID, fn func()) (func(), error) {
+	s.cut = fn
+	return func() {}, nil
+}
+
+// cutOff cancels the turn: from now on no part is handed out, and its sender
+// hears of it. A part found in sending is to be settled.
+func (s *script) cutOff() {
+	s.mu.Lock()
+	s.end = "cancelled"
+	s.mu.Unlock()
+	s.cut()
+}
 
 func (s *script) run(t *testing.T) (activities.SendOutput, error) {
 	t.Helper()

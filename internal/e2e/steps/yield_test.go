@@ -176,8 +176,8 @@ func TestKillAroundYield(t *testing.T) {
 			m = moment{When: d.when, Point: d.point, Message: l.message(chat + "m2")}
 		}
 		c.start(t, orders{Faults: []fault{{m, 1}}})
-		l.say(t, chat+"m1", chat, "one")
-		<-agent.called
+		first := l.say(t, chat+"m1", chat, "one")
+		require.Eventually(t, func() bool { return c.turnOf(t, first).state == "answering" }, 10*time.Second, 5*time.Millisecond)
 		_, err := l.SendText(t.Context(), chat+"m2", chat, "u-"+chat, "two")
 		if err != nil {
 			t.Log(err)
