@@ -59,6 +59,8 @@ func subject(in any) []slog.Attr {
 		return aboutTurn(in.Turn)
 	case activities.SendInput:
 		return aboutTurn(in.Turn)
+	case activities.YieldInput:
+		return aboutTurn(in.Turn)
 	case activities.FinishInput:
 		return aboutTurn(in.Turn)
 	case activities.ArmInput:
