@@ -16,6 +16,7 @@ import (
 	"github.com/stretchr/testify/require"
 	enumspb "go.temporal.io/api/enums/v1"
 
+	"github.com/omnihub/omni/activities"
 	"github.com/omnihub/omni/api"
 	"github.com/omnihub/omni/channels"
 	_ "github.com/omnihub/omni/channels/custom"
@@ -47,6 +48,8 @@ type hub struct {
 	server *httptest.Server
 	checks []control.Check
 
+	control *control.Control
+
 	written func() // says that the log has grown; nil: it is not said
 }
 
@@ -56,6 +59,8 @@ type engine struct {
 	started []workflows.OutboundInput
 	delays  []time.Duration
 	ended   []uuid.UUID
+	turns   []activities.TurnRef
+	retried []string // workflows
 }
 
 func (e *engine) StartOutbound(_ context.Context, in workflows.OutboundInput, delay time.Duration) error {
@@ -75,6 +80,26 @@ func (e *engine) CancelOutbound(_ context.Context, _ string, id uuid.UUID) error
 	return nil
 }
 
+func (e *engine) StartTurn(_ context.Context, t activities.TurnRef) error {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if e.fail != nil {
+		return e.fail
+	}
+	e.turns = append(e.turns, t)
+	return nil
+}
+
+func (e *engine) RetryOutbound(_ context.Context, in workflows.OutboundInput, letter uuid.UUID) error {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if e.fail != nil {
+		return e.fail
+	}
+	e.retried = append(e.retried, workflows.OutboundRetryWorkflowID(in.TenantID, in.MessageID, letter))
+	return nil
+}
+
 func (e *engine) Describe(_ context.Context, id string) (string, enumspb.WorkflowExecutionStatus, error) {
 	return "run-of-" + id[:3], enumspb.WORKFLOW_EXECUTION_STATUS_COMPLETED, nil
 }
@@ -90,6 +115,7 @@ type announcer struct {
 	changed   []uuid.UUID
 	restarted []uuid.UUID
 	cancelled []uuid.UUID
+	published []string // events, again
 }
 
 func (a *announcer) Announce(_ context.Context, id uuid.UUID) error {
@@ -110,6 +136,13 @@ func (a *announcer) PublishCancel(_ context.Context, turn uuid.UUID) error {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	a.cancelled = append(a.cancelled, turn)
+	return nil
+}
+
+func (a *announcer) RepublishInbound(_ context.Context, subject string, payload []byte, key string) error {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.published = append(a.published, subject+" "+key+" "+string(payload))
 	return nil
 }
 
@@ -146,11 +179,9 @@ func newHub(t *testing.T, change ...func(*api.Deps)) *hub {
 	h := &hub{t: t, store: st, engine: &engine{}, bus: &announcer{}, hooks: &hooksFake{}}
 	log := slog.New(slog.NewTextHandler(testWriter{t}, &slog.HandlerOptions{Level: slog.LevelWarn}))
 	h.checks = []control.Check{{Name: "postgres", Func: st.Ping}}
-	deps := api.Deps{
-		Addr: "127.0.0.1:0", Version: "test", Log: log, Hooks: h.hooks, Events: st, Rate: -1,
-		Control: control.New(control.Deps{Store: st, Engine: h.engine, Workflows: h.engine, Announcer: h.bus, Log: log,
-			APIKey: adminKey, UI: control.TemporalUI{URL: temporalUI, Namespace: "default"}, Checks: h.checks}),
-	}
+	h.control = control.New(control.Deps{Store: st, Engine: h.engine, Workflows: h.engine, Announcer: h.bus, Inbound: h.bus, Log: log,
+		APIKey: adminKey, UI: control.TemporalUI{URL: temporalUI, Namespace: "default"}, Checks: h.checks})
+	deps := api.Deps{Addr: "127.0.0.1:0", Version: "test", Log: log, Hooks: h.hooks, Events: st, Rate: -1, Control: h.control}
 	for _, f := range change {
 		f(&deps)
 	}

@@ -27,6 +27,9 @@ var bodies = map[string]string{
 	"send-message":    `{"instanceId":"` + unknownUUID + `","to":"c1","content":{"type":"text","text":"hi"}}`,
 	"create-key":      `{"name":"k","scopes":["messages:read"]}`,
 	"takeover-chat":   `{"untilSeconds":60}`,
+
+	"retry-dead-letters":   `{"cause":"transient"}`,
+	"resolve-dead-letters": `{"cause":"transient"}`,
 }
 
 func operations(t *testing.T, h *hub) []operation {

@@ -139,7 +139,7 @@ func (s *Service) Stop(ctx context.Context) error {
 	return errors.Join(errs...)
 }
 
-// housekeeping starts deliveries whose start was missed, and forgets old keys.
+// housekeeping starts deliveries and retries whose start was missed, and forgets old keys.
 func (s *Service) housekeeping(ctx context.Context) {
 	sweep, forget := time.NewTicker(2*time.Second), time.NewTicker(time.Hour)
 	defer sweep.Stop()
@@ -150,12 +150,12 @@ func (s *Service) housekeeping(ctx context.Context) {
 		case <-ctx.Done():
 			return
 		case <-sweep.C:
-			err = s.deps.Control.Messages.Sweep(ctx)
+			err = errors.Join(s.deps.Control.Messages.Sweep(ctx), s.deps.Control.DeadLetters.Sweep(ctx))
 		case <-forget.C:
 			err = s.deps.Control.Messages.ForgetKeys(ctx)
 		}
 		if err != nil && ctx.Err() == nil {
-			s.log.WarnContext(ctx, "housekeeping of outbound messages; tried again within seconds", "error", err)
+			s.log.WarnContext(ctx, "housekeeping; tried again within seconds", "error", err)
 		}
 	}
 }

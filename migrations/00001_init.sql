@@ -145,7 +145,7 @@ CREATE TABLE turns (
     chat_id      uuid NOT NULL,
     session_key  text NOT NULL,
     agent        text NOT NULL,                    -- which agent answers ("instance" or a route's)
-    state        text NOT NULL,                    -- collecting answering answered failed cancelled expired
+    state        text NOT NULL,                    -- collecting answering answered failed cancelled expired reopened
     leader       uuid NOT NULL,                    -- message id
     workflow_id  text NOT NULL,                    -- who holds it now
     epoch        int NOT NULL DEFAULT 1,
@@ -171,7 +171,7 @@ CREATE TABLE turns (
 ) WITH (fillfactor = 80);
 CREATE UNIQUE INDEX turns_collecting ON turns (chat_id, session_key, agent) WHERE state = 'collecting';
 CREATE UNIQUE INDEX turns_answering  ON turns (chat_id) WHERE state = 'answering';
-CREATE INDEX turns_due    ON turns (due_at) WHERE state IN ('collecting', 'answering');
+CREATE INDEX turns_due    ON turns (due_at) WHERE state IN ('collecting', 'answering', 'reopened');
 CREATE INDEX turns_recent ON turns (instance_id, created_at DESC);
 -- The history of an agent session that is a person's, not a chat's.
 CREATE INDEX turns_session ON turns (session_key, created_at DESC) WHERE session_key LIKE '%person:%';

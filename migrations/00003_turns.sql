@@ -45,7 +45,7 @@ BEGIN
     v.answered := t.part_count IS NOT NULL;
     IF t.workflow_id <> p_workflow THEN
         v.state := CASE WHEN t.leader = p_message THEN 'adopted' ELSE 'follower' END;
-    ELSIF t.state = 'collecting' THEN
+    ELSIF t.state IN ('collecting', 'reopened') THEN
         v.state := 'leader';
         v.wait_ms := greatest(0, ceil(extract(epoch FROM t.quiet_at - clock_timestamp()) * 1000))::int;
     ELSIF t.state = 'answering' THEN
@@ -67,21 +67,24 @@ END $$;
 CREATE FUNCTION turn_finish_locked(t turns, p_outcome text, p_error text, p_step text, p_started timestamptz, p_attempt int)
 RETURNS text[] LANGUAGE plpgsql AS $$
 DECLARE
-    final text := CASE p_outcome WHEN 'answered' THEN 'answered' WHEN 'nothing' THEN 'answered' WHEN 'cancelled' THEN 'cancelled'
+    -- An answer after the agent was given up is the fallback text, whoever delivered it.
+    said  text := CASE WHEN p_outcome = 'answered' AND t.error <> '' THEN 'fallback' ELSE p_outcome END;
+    final text := CASE said WHEN 'answered' THEN 'answered' WHEN 'nothing' THEN 'answered' WHEN 'cancelled' THEN 'cancelled'
                        WHEN 'interrupted' THEN 'cancelled' WHEN 'ignored' THEN 'cancelled' WHEN 'expired' THEN 'expired' ELSE 'failed' END;
     wake  text[];
     under_way boolean := final = 'cancelled'
         AND EXISTS (SELECT FROM messages WHERE turn_id = t.id AND direction = 'outbound' AND status = 'sending');
 BEGIN
     -- A part that has been handed over still gets its outcome: its sender keeps the leases meanwhile.
-    UPDATE turns SET state = final, outcome = p_outcome, error = p_error, finished_at = clock_timestamp(),
+    UPDATE turns SET state = final, outcome = said, finished_at = clock_timestamp(),
+        error = CASE WHEN said = p_outcome THEN p_error ELSE t.error END,
         sender = CASE WHEN under_way THEN sender END,
-        deliver_ms = CASE WHEN final = 'answered' THEN round(extract(epoch FROM clock_timestamp() - closed_at) * 1000)::int - coalesce(agent_ms, 0) END
+        deliver_ms = CASE WHEN final = 'answered' THEN round(extract(epoch FROM clock_timestamp() - coalesce(reopened_at, closed_at)) * 1000)::int - coalesce(agent_ms, 0) END
     WHERE id = t.id;
     UPDATE messages SET
         status = CASE WHEN direction = 'outbound' THEN CASE final WHEN 'expired' THEN 'expired' ELSE 'cancelled' END
                       WHEN final = 'expired' THEN 'failed' ELSE final END,
-        status_reason = CASE WHEN final = 'answered' THEN '' ELSE p_outcome END,
+        status_reason = CASE WHEN final = 'answered' THEN '' ELSE said END,
         updated_at = clock_timestamp()
     WHERE turn_id = t.id AND (direction = 'inbound' OR status = 'queued');
     UPDATE chats SET delivering = NULL WHERE id = t.chat_id AND delivering = t.id AND NOT under_way;
@@ -89,13 +92,13 @@ BEGIN
     VALUES (uuid_v7(), t.tenant_id, CASE final WHEN 'answered' THEN 'turn.completed' WHEN 'cancelled' THEN 'turn.cancelled' ELSE 'turn.failed' END,
             t.id::text, t.instance_id, t.channel, t.chat_id, t.leader,
             jsonb_build_object('turnId', t.id, 'chatId', t.chat_id, 'instanceId', t.instance_id, 'messageId', t.leader,
-                               'outcome', p_outcome, 'error', p_error) || step_data(p_step, p_started, p_attempt));
+                               'outcome', said, 'error', p_error) || step_data(p_step, p_started, p_attempt));
     IF t.follows IS NOT NULL THEN
-        PERFORM follow_up_ended(t, p_outcome, p_error, p_step);
-    ELSIF p_outcome = 'answered' THEN
+        PERFORM follow_up_ended(t, said, p_error, p_step);
+    ELSIF said = 'answered' THEN
         PERFORM follow_ups_schedule(t);
     END IF;
-    SELECT coalesce(array_agg(workflow_id), '{}') INTO wake FROM turns WHERE chat_id = t.chat_id AND state = 'collecting';
+    SELECT coalesce(array_agg(workflow_id), '{}') INTO wake FROM turns WHERE chat_id = t.chat_id AND state IN ('collecting', 'reopened');
     RETURN wake;
 END $$;
 -- +goose StatementEnd
@@ -112,6 +115,9 @@ DECLARE
 BEGIN
     v.turn_id := t.id; v.epoch := t.epoch; v.leader := t.leader; v.answered := false;
     SELECT * INTO other FROM turns WHERE chat_id = t.chat_id AND state = 'answering';
+    IF NOT FOUND THEN -- one that is retried goes first: it is the older one
+        SELECT * INTO other FROM turns WHERE chat_id = t.chat_id AND state = 'reopened' ORDER BY last_seq LIMIT 1;
+    END IF;
     IF FOUND AND NOT follow_up_gives_way(other, p_step, p_started, p_attempt) THEN
         UPDATE turns SET due_at = now_ + interval '60 seconds' WHERE id = t.id;
         v.state := 'behind';
@@ -241,6 +247,8 @@ BEGIN
     SELECT * INTO STRICT t FROM turns WHERE id = p_turn;
     IF t.workflow_id = p_workflow AND t.epoch = p_epoch AND t.state = 'collecting' THEN
         RETURN turn_close_locked(t, p_provider, p_answer_within, p_media_within, 'turn.Close', p_started, p_attempt);
+    ELSIF t.workflow_id = p_workflow AND t.epoch = p_epoch AND t.state = 'reopened' THEN
+        RETURN turn_reclose_locked(t, p_provider, p_answer_within, 'turn.Close', p_started, p_attempt);
     END IF;
     RETURN turn_seen(t, t.leader, p_workflow);
 END $$;
@@ -272,7 +280,9 @@ BEGIN
     parts := jsonb_array_length(p_parts);
     INSERT INTO messages (id, tenant_id, instance_id, channel, chat_id, person_id, direction, content, text, status, turn_id,
                           correlation_id, part_index, part_count, reply_to, reply_to_external)
-    SELECT p_part_ids[x.n], t.tenant_id, t.instance_id, t.channel, t.chat_id, m.person_id, 'outbound', x.content,
+    -- After a retry the id may be that of a part of the fallback text.
+    SELECT CASE WHEN t.epoch > 1 AND EXISTS (SELECT FROM messages o WHERE o.id = p_part_ids[x.n]) THEN uuid_v7() ELSE p_part_ids[x.n] END,
+           t.tenant_id, t.instance_id, t.channel, t.chat_id, m.person_id, 'outbound', x.content,
            coalesce(x.content ->> 'text', ''), 'queued', t.id, t.leader, x.n::int - 1, parts,
            CASE WHEN t.follows IS NULL THEN t.leader END, CASE WHEN t.follows IS NULL THEN m.external_id ELSE '' END
     FROM jsonb_array_elements(p_parts) WITH ORDINALITY AS x(content, n), messages m
@@ -309,19 +319,19 @@ DECLARE
 BEGIN
     PERFORM FROM chats WHERE id = p_chat FOR NO KEY UPDATE;
     SELECT * INTO STRICT t FROM turns WHERE id = p_turn;
-    IF t.state IN ('collecting', 'answering') AND (t.workflow_id <> p_workflow OR t.epoch <> p_epoch) THEN
+    IF t.state IN ('collecting', 'answering', 'reopened') AND (t.workflow_id <> p_workflow OR t.epoch <> p_epoch) THEN
         outcome := 'adopted'; wake := '{}';
         RETURN;
     END IF;
-    IF t.state NOT IN ('collecting', 'answering') THEN
+    IF t.state NOT IN ('collecting', 'answering', 'reopened') THEN
         outcome := t.outcome;
-        SELECT coalesce(array_agg(workflow_id), '{}') INTO wake FROM turns WHERE chat_id = p_chat AND turns.state = 'collecting';
+        SELECT coalesce(array_agg(workflow_id), '{}') INTO wake FROM turns WHERE chat_id = p_chat AND turns.state IN ('collecting', 'reopened');
         RETURN;
     END IF;
     IF p_dead <> '' THEN
         PERFORM dead_letter_turn(t, p_dead, p_error, p_dead_attempts);
     END IF;
-    outcome := p_outcome;
+    outcome := CASE WHEN p_outcome = 'answered' AND t.error <> '' THEN 'fallback' ELSE p_outcome END;
     wake := turn_finish_locked(t, p_outcome, p_error, 'turn.Finish', p_started, p_attempt);
 END $$;
 -- +goose StatementEnd
@@ -330,7 +340,8 @@ END $$;
 -- +goose StatementBegin
 CREATE FUNCTION dead_letter_turn(t turns, p_step text, p_error text, p_attempts int) RETURNS void LANGUAGE sql AS $$
     INSERT INTO dead_letters (id, tenant_id, instance_id, chat_id, message_id, turn_id, step, error, attempts, input)
-    SELECT uuid_v7(), t.tenant_id, t.instance_id, t.chat_id, t.leader, t.id, p_step, p_error, p_attempts,
+    SELECT uuid_v7(), t.tenant_id, t.instance_id, t.chat_id, t.leader, t.id, p_step, p_error,
+        greatest(p_attempts, (SELECT max(attempts) FROM messages WHERE turn_id = t.id AND direction = 'outbound' AND status = 'failed' AND p_step = 'deliver.Send')),
         jsonb_build_object('turnId', t.id, 'epoch', t.epoch, 'sessionKey', t.session_key, 'agent', t.agent, 'messages', turn_batch(t.id),
             'parts', (SELECT coalesce(jsonb_agg(jsonb_build_object('id', id, 'index', part_index, 'status', status, 'content', content)
                                       ORDER BY part_index), '[]')
@@ -369,7 +380,8 @@ BEGIN
     INSERT INTO events (id, tenant_id, type, subject, instance_id, channel, chat_id, correlation_id, data)
     VALUES (uuid_v7(), t.tenant_id, 'agent.error', t.id::text, t.instance_id, t.channel, t.chat_id, t.leader,
             jsonb_build_object('turnId', t.id, 'chatId', t.chat_id, 'instanceId', t.instance_id, 'messageId', t.leader,
-                'error', p_error, 'kind', p_kind, 'final', true) || step_data('agent.GiveUp', p_started, p_attempt));
+                'error', p_error, 'kind', p_kind, 'final', true) || step_data('agent.GiveUp', p_started, p_attempt)
+            || jsonb_build_object('attempts', p_attempts)); -- of the agent, not of this step
 END $$;
 -- +goose StatementEnd
 
@@ -383,7 +395,7 @@ DECLARE
 BEGIN
     PERFORM FROM chats WHERE id = p_chat FOR NO KEY UPDATE;
     UPDATE turns SET workflow_id = p_new_workflow, epoch = epoch + 1, due_at = clock_timestamp() + interval '60 seconds', sender = NULL
-    WHERE id = p_turn AND workflow_id = p_old_workflow AND epoch = p_old_epoch AND state IN ('collecting', 'answering')
+    WHERE id = p_turn AND workflow_id = p_old_workflow AND epoch = p_old_epoch AND state IN ('collecting', 'answering', 'reopened')
       AND due_at < clock_timestamp()
     RETURNING epoch INTO new_epoch;
     RETURN new_epoch;
@@ -405,7 +417,7 @@ BEGIN
         RETURN NULL;
     END IF;
     UPDATE chats SET paused = true, paused_until = p_until, updated_at = clock_timestamp() WHERE id = p_chat;
-    FOR t IN SELECT * FROM turns WHERE chat_id = p_chat AND state IN ('collecting', 'answering') LOOP
+    FOR t IN SELECT * FROM turns WHERE chat_id = p_chat AND state IN ('collecting', 'answering', 'reopened') LOOP
         UPDATE turns SET epoch = epoch + 1 WHERE id = t.id;
         PERFORM turn_finish_locked(t, 'cancelled', p_reason, 'chat.takeover', clock_timestamp(), 1);
         ids := ids || t.id;

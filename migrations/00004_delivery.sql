@@ -98,6 +98,9 @@ BEGIN
     IF t.state = 'answered' THEN
         v.state := 'done';
         RETURN v;
+    ELSIF t.state = 'reopened' THEN -- a retry goes on with it
+        v.state := 'adopted';
+        RETURN v;
     ELSIF t.state <> 'answering' THEN
         RETURN part_settle(c, t, p_epoch, p_sender, p_started, v.sent);
     END IF;
@@ -133,7 +136,7 @@ BEGIN
         v.state := 'cancelled';
         RETURN v;
     END IF;
-    IF v.sent = 0 AND m.status = 'queued' AND t.closed_at + p_ttl < now_ THEN
+    IF v.sent = 0 AND m.status = 'queued' AND coalesce(t.reopened_at, t.closed_at) + p_ttl < now_ THEN
         v.state := 'expired';
         RETURN v;
     END IF;
@@ -219,6 +222,9 @@ BEGIN
                     'instanceId', m.instance_id, 'direction', 'outbound', 'externalId', m.external_id, 'turnId', m.turn_id,
                     'content', m.content, 'part', jsonb_build_object('index', m.part_index, 'count', m.part_count),
                     'error', nullif(p_error, ''))) || step_data('deliver.Send', p_started, p_attempt));
+        IF p_turn IS NULL AND p_status = 'failed' THEN
+            PERFORM dead_letter_outbound(m, 'deliver.Send', p_error);
+        END IF;
     END IF;
     IF p_turn IS NULL THEN
         UPDATE chats SET delivering = NULL WHERE id = p_chat AND delivering = p_message;
@@ -226,7 +232,7 @@ BEGIN
         RETURN;
     END IF;
     SELECT * INTO STRICT t FROM turns WHERE id = p_turn;
-    IF t.state NOT IN ('answering', 'answered') AND p_status = 'queued' THEN
+    IF t.state NOT IN ('answering', 'answered', 'reopened') AND p_status = 'queued' THEN
         -- Cut off while the part was on its way: it is not tried again.
         UPDATE messages SET status = 'cancelled', status_reason = t.outcome WHERE id = p_message AND status = 'queued';
     END IF;

@@ -32,3 +32,9 @@ func MessageWorkflowID(messageID uuid.UUID) string { return "message/" + message
 func OutboundWorkflowID(tenant string, messageID uuid.UUID) string {
 	return fmt.Sprintf("outbound/%s/%s", tenant, messageID)
 }
+
+// OutboundRetryWorkflowID is the workflow that goes on with such a message's
+// dead letter.
+func OutboundRetryWorkflowID(tenant string, messageID, deadLetter uuid.UUID) string {
+	return fmt.Sprintf("outbound/%s/%s/%s", tenant, messageID, deadLetter)
+}

@@ -42,16 +42,14 @@ func (a *Activities) GiveUp(ctx context.Context, in activities.GiveUpInput) (act
 	return c.store(ctx, omni.Answer{Text: text, Parts: c.parts(text), Details: map[string]any{"fallback": true}})
 }
 
-// attempts counts the calls that failed. Those worth repeating are in the log;
-// a final failure is not there yet.
+// attempts counts the calls that failed. Those that might have been repeated
+// are in the log; one that never is, is not there yet.
 func (a *Activities) attempts(ctx context.Context, in activities.GiveUpInput) (int, error) {
 	n, err := a.Store.AgentAttempts(ctx, in.Turn.TurnID)
 	if err != nil {
 		return 0, err
 	}
-	switch in.Type {
-	case activities.ErrTypeAgentBadCredentials, activities.ErrTypeAgentBadRequest, activities.ErrTypeAgentUnsupported,
-		activities.ErrTypeAgentMalformed:
+	if in.Type != "" && !omni.AgentErrorKindOf(in.Error).Retryable() {
 		n++
 	}
 	return max(n, 1), nil

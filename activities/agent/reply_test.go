@@ -374,7 +374,10 @@ func TestGiveUp(t *testing.T) {
 	require.Equal(t, []string{"Sorry.", "Later."}, w.deliverAs(turn, activities.OutcomeFallback))
 	said := w.events(turn, omni.EventAgentError)
 	require.Len(t, said, 3)
-	require.Equal(t, true, said[2]["final"])
+	for i, attempts := range []int{1, 2, 2} { // each failed call, and the end of it
+		require.EqualValues(t, attempts, said[i]["attempts"])
+		require.Equal(t, i == 2, said[i]["final"])
+	}
 	require.Equal(t, true, w.events(turn, omni.EventAgentResponse)[0]["fallback"])
 	var attempts int
 	require.NoError(t, w.st.Pool().QueryRow(t.Context(), `SELECT attempts FROM dead_letters WHERE turn_id = $1`, turn.TurnID).Scan(&attempts))

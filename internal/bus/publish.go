@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
@@ -33,6 +34,22 @@ func (b *Bus) PublishInbound(ctx context.Context, e *omni.Envelope) (seq uint64,
 		return 0, false, fmt.Errorf("publishing event %s: %w", e.MessageID, err)
 	}
 	return ack.Sequence, ack.Duplicate, nil
+}
+
+// RepublishInbound stores an inbound event on stream CHANNEL once more, under a
+// key of its own: under the event's the stream would know it for a while and
+// drop it. The same key within InboundWindow stores it once.
+func (b *Bus) RepublishInbound(ctx context.Context, subject string, payload []byte, key string) error {
+	if !strings.HasPrefix(subject, string(omni.EventChannelInbound)+".") {
+		return fmt.Errorf("publishing an inbound event again: subject %q is not of one", subject)
+	}
+	msg := nats.NewMsg(subject)
+	msg.Data = payload
+	msg.Header.Set(jetstream.MsgIDHeader, key)
+	if _, err := b.js.PublishMsg(ctx, msg); err != nil {
+		return fmt.Errorf("publishing an inbound event again: %w", err)
+	}
+	return nil
 }
 
 // OutgoingEvent is an event of the log with its CloudEvent form, marshalled

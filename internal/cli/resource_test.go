@@ -16,6 +16,7 @@ import (
 	"github.com/google/uuid"
 	"github.com/stretchr/testify/require"
 
+	"github.com/omnihub/omni/activities"
 	"github.com/omnihub/omni/api"
 	_ "github.com/omnihub/omni/channels/custom"
 	"github.com/omnihub/omni/internal/cli"
@@ -38,6 +39,10 @@ func (idleEngine) StartOutbound(context.Context, workflows.OutboundInput, time.D
 	return nil
 }
 func (idleEngine) CancelOutbound(context.Context, string, uuid.UUID) error { return nil }
+func (idleEngine) StartTurn(context.Context, activities.TurnRef) error     { return nil }
+func (idleEngine) RetryOutbound(context.Context, workflows.OutboundInput, uuid.UUID) error {
+	return nil
+}
 
 // apiHub is an API to command: on a real Postgres, with nobody behind it.
 type apiHub struct {
@@ -240,4 +245,41 @@ func TestForeignServersAreNamed(t *testing.T) {
 	code, _, errs := h.run("health", "--url", srv.URL)
 	require.Equal(t, 1, code)
 	require.Contains(t, errs, "does not answer like an Omni hub")
+}
+
+func TestMendingByCommand(t *testing.T) {
+	t.Parallel()
+	h := newAPIHub(t)
+	bury := func() string {
+		id := uuid.New()
+		require.NoError(t, h.store.RecordPoison(t.Context(), store.Poison{ID: id, TenantID: omni.DefaultTenant, Attempts: 1,
+			Error: "reading an inbound event: broken", Input: json.RawMessage(`{"subject":"channel.inbound.default.custom.x","payload":""}`)}, 0))
+		return id.String()
+	}
+	first, second, third := bury(), bury(), bury()
+	require.Contains(t, h.ok(nil, "dead-letters", "list", "--cause", "unreadable", "--status", "open"), first)
+	var letter struct{ ID, Status, Cause string }
+	h.ok(&letter, "dead-letters", "resolve", first)
+	require.Equal(t, "resolved", letter.Status)
+	var bulk struct {
+		Count  int
+		DryRun bool
+	}
+	h.ok(&bulk, "dead-letters", "retry", "--cause", "unreadable", "--dry-run")
+	require.Equal(t, 2, bulk.Count)
+	require.True(t, bulk.DryRun)
+	h.ok(&letter, "dead-letters", "get", second)
+	require.Equal(t, "open", letter.Status)
+	h.ok(&bulk, "dead-letters", "resolve", "--step", "ingest.Record")
+	require.Equal(t, 2, bulk.Count)
+	h.ok(&letter, "dead-letters", "get", third)
+	require.Equal(t, "resolved", letter.Status)
+
+	code, _, errs := h.run("dead-letters", "retry", first)
+	require.Equal(t, 1, code)
+	require.Contains(t, errs, "it is resolved")
+	for _, args := range [][]string{{}, {first, "--all"}, {first, second}} {
+		code, _, _ = h.run(append([]string{"dead-letters", "retry"}, args...)...)
+		require.Equal(t, 2, code, args)
+	}
 }

@@ -17,8 +17,9 @@ type Store interface {
 type Deps struct {
 	Store     Store
 	Engine    Engine
-	Workflows Describer // nil: traces name workflows without their runs
-	Announcer Announcer // nil: nobody else caches instances
+	Workflows Describer   // nil: traces name workflows without their runs
+	Announcer Announcer   // nil: nobody else caches instances
+	Inbound   Republisher // nil: poison cannot be retried
 	Log       *slog.Logger
 	UI        TemporalUI
 	PublicURL string // OMNI_PUBLIC_URL
@@ -56,7 +57,7 @@ func New(d Deps) *Control {
 		Persons:     &Persons{store: d.Store},
 		Events:      &Events{store: d.Store},
 		Keys:        &Keys{store: d.Store, auth: auth},
-		DeadLetters: &DeadLetters{store: d.Store},
+		DeadLetters: &DeadLetters{store: d.Store, engine: d.Engine, inbound: d.Inbound, log: d.Log},
 		Auth:        auth,
 		Health:      NewHealth(d.Checks),
 	}

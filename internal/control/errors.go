@@ -43,16 +43,21 @@ func (e *Error) Error() string { return e.Code + ": " + e.Detail }
 
 // The stable codes.
 const (
-	CodeInvalid       = "validation_failed"
-	CodeMalformed     = "malformed_body"
-	CodeUnauthorized  = "unauthorized"
-	CodeForbidden     = "insufficient_scope"
-	CodeNotFound      = "not_found"
-	CodeUnsupported   = "capability_not_supported"
-	CodeKeyReused     = "idempotency_key_reused"
-	CodeNotScheduled  = "not_scheduled"
-	CodeUnavailable   = "unavailable"
-	CodeNoLoginNeeded = "qr_not_available"
+	CodeInvalid        = "validation_failed"
+	CodeMalformed      = "malformed_body"
+	CodeUnauthorized   = "unauthorized"
+	CodeForbidden      = "insufficient_scope"
+	CodeNotFound       = "not_found"
+	CodeUnsupported    = "capability_not_supported"
+	CodeKeyReused      = "idempotency_key_reused"
+	CodeNotScheduled   = "not_scheduled"
+	CodeNotOpen        = "dead_letter_not_open"
+	CodeChatPaused     = "chat_paused"
+	CodeTurnInProgress = "turn_in_progress"
+	CodeAnswered       = "already_answered"
+	CodeInstanceGone   = "instance_deleted"
+	CodeUnavailable    = "unavailable"
+	CodeNoLoginNeeded  = "qr_not_available"
 )
 
 // invalid refuses one field.

@@ -61,6 +61,7 @@ type SendStore interface {
 // Engine starts the workflow of an accepted message. Starting it again is no
 // error and changes nothing.
 type Engine interface {
+	RetryEngine
 	StartOutbound(ctx context.Context, in workflows.OutboundInput, delay time.Duration) error
 	// CancelOutbound ends the workflow of a scheduled message whose row is
 	// cancelled already; it only tidies up.

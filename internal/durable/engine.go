@@ -57,8 +57,12 @@ func keyword(s string) string {
 
 // StartOutbound starts the workflow of a message sent by API, after delay.
 func (e *Engine) StartOutbound(ctx context.Context, in workflows.OutboundInput, delay time.Duration) error {
+	return e.startOutbound(ctx, workflows.OutboundWorkflowID(in.TenantID, in.MessageID), in, delay)
+}
+
+func (e *Engine) startOutbound(ctx context.Context, workflowID string, in workflows.OutboundInput, delay time.Duration) error {
 	opts := client.StartWorkflowOptions{
-		ID: workflows.OutboundWorkflowID(in.TenantID, in.MessageID), TaskQueue: workflows.QueuePipeline,
+		ID: workflowID, TaskQueue: workflows.QueuePipeline,
 		WorkflowIDReusePolicy:    enumspb.WORKFLOW_ID_REUSE_POLICY_REJECT_DUPLICATE,
 		WorkflowIDConflictPolicy: enumspb.WORKFLOW_ID_CONFLICT_POLICY_USE_EXISTING,
 		WorkflowTaskTimeout:      workflowTaskTimeout,
@@ -70,6 +74,12 @@ func (e *Engine) StartOutbound(ctx context.Context, in workflows.OutboundInput, 
 	}
 	_, err := e.client.ExecuteWorkflow(ctx, opts, workflows.TypeOutbound, in)
 	return ignoreStarted(err, "starting the workflow of outbound message "+in.MessageID.String())
+}
+
+// RetryOutbound starts a further workflow for a message sent by API: the one
+// that goes on with its dead letter.
+func (e *Engine) RetryOutbound(ctx context.Context, in workflows.OutboundInput, deadLetter uuid.UUID) error {
+	return e.startOutbound(ctx, workflows.OutboundRetryWorkflowID(in.TenantID, in.MessageID, deadLetter), in, 0)
 }
 
 // CancelOutbound ends the workflow of a scheduled message whose row is

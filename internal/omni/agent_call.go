@@ -2,6 +2,7 @@ package omni
 
 import (
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/google/uuid"
@@ -87,6 +88,15 @@ func (e *AgentError) Error() string {
 		return fmt.Sprintf("%s (%d): %s", e.Kind, e.Status, e.Reason)
 	}
 	return fmt.Sprintf("%s: %s", e.Kind, e.Reason)
+}
+
+// AgentErrorKindOf reads the kind from the text of an AgentError. Types of
+// Temporal's errors say less: several kinds share one.
+func AgentErrorKindOf(text string) AgentErrorKind {
+	if i := strings.IndexAny(text, " :"); i > 0 {
+		text = text[:i]
+	}
+	return AgentErrorKind(text)
 }
 
 // ProviderEcho is the provider that repeats what it is told. It is part of

@@ -17,9 +17,10 @@ import (
 const AgentAttempts = `-- name: AgentAttempts :one
 SELECT count(*) FROM events e JOIN turns t ON t.id = $1
 WHERE e.correlation_id = t.leader AND e.type = 'agent.error' AND e.data ->> 'turnId' = t.id::text
+  AND e.time > coalesce(t.reopened_at, '-infinity')
 `
 
-// How often the agent of a turn has failed.
+// How often the agent of a turn has failed since the turn began, or was reopened.
 func (q *Queries) AgentAttempts(ctx context.Context, turnID uuid.UUID) (int64, error) {
 	row := q.db.QueryRow(ctx, AgentAttempts, turnID)
 	var count int64
@@ -31,7 +32,7 @@ const AgentFailed = `-- name: AgentFailed :execrows
 WITH t AS (
     UPDATE turns SET due_at = greatest(due_at, clock_timestamp() + $7::interval)
     WHERE turns.id = $8 AND workflow_id = $9 AND epoch = $10 AND state = 'answering'
-    RETURNING id, tenant_id, instance_id, channel, chat_id, session_key, agent, state, leader, workflow_id, epoch, due_at, first_at, last_at, last_seq, quiet_at, media_pending, closed_at, answer, part_count, agent_ms, deliver_ms, error, outcome, sender, sender_until, wake_workflow, follows, created_at, finished_at, yielded_to
+    RETURNING id, tenant_id, instance_id, channel, chat_id, session_key, agent, state, leader, workflow_id, epoch, due_at, first_at, last_at, last_seq, quiet_at, media_pending, closed_at, answer, part_count, agent_ms, deliver_ms, error, outcome, sender, sender_until, wake_workflow, follows, created_at, finished_at, reopened_at, yielded_to
 )
 INSERT INTO events (id, tenant_id, type, subject, instance_id, channel, chat_id, correlation_id, data)
 SELECT uuid_v7(), t.tenant_id, 'agent.error', t.id::text, t.instance_id, t.channel, t.chat_id, t.leader,
@@ -39,6 +40,10 @@ SELECT uuid_v7(), t.tenant_id, 'agent.error', t.id::text, t.instance_id, t.chann
            'error', $1::text, 'kind', $2::text, 'httpStatus', $3::int,
            'retryAfterMs', $4::bigint, 'final', false)
        || step_data('agent.Reply', $5::timestamptz, $6::int)
+       -- Of the agent: a try on the quick path counts, too.
+       || jsonb_build_object('attempts', 1 + (SELECT count(*) FROM events e
+              WHERE e.correlation_id = t.leader AND e.type = 'agent.error' AND e.data ->> 'turnId' = t.id::text
+                AND e.time > coalesce(t.reopened_at, '-infinity')))
 FROM t
 `
 

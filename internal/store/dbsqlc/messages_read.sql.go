@@ -70,7 +70,8 @@ func (q *Queries) GetMessage(ctx context.Context, arg GetMessageParams) (Message
 }
 
 const GetTurn = `-- name: GetTurn :one
-SELECT id, tenant_id, instance_id, channel, chat_id, session_key, agent, state, leader, workflow_id, epoch, due_at, first_at, last_at, last_seq, quiet_at, media_pending, closed_at, answer, part_count, agent_ms, deliver_ms, error, outcome, sender, sender_until, wake_workflow, follows, created_at, finished_at, yielded_to FROM turns WHERE id = $1 AND tenant_id = $2
+
+SELECT id, tenant_id, instance_id, channel, chat_id, session_key, agent, state, leader, workflow_id, epoch, due_at, first_at, last_at, last_seq, quiet_at, media_pending, closed_at, answer, part_count, agent_ms, deliver_ms, error, outcome, sender, sender_until, wake_workflow, follows, created_at, finished_at, reopened_at, yielded_to FROM turns WHERE id = $1 AND tenant_id = $2
 `
 
 type GetTurnParams struct {
@@ -78,6 +79,7 @@ type GetTurnParams struct {
 	TenantID string
 }
 
+// the fallback text before a later answer
 func (q *Queries) GetTurn(ctx context.Context, arg GetTurnParams) (Turn, error) {
 	row := q.db.QueryRow(ctx, GetTurn, arg.ID, arg.TenantID)
 	var i Turn
@@ -112,13 +114,14 @@ func (q *Queries) GetTurn(ctx context.Context, arg GetTurnParams) (Turn, error) 
 		&i.Follows,
 		&i.CreatedAt,
 		&i.FinishedAt,
+		&i.ReopenedAt,
 		&i.YieldedTo,
 	)
 	return i, err
 }
 
 const TurnReplies = `-- name: TurnReplies :many
-SELECT id, tenant_id, instance_id, channel, chat_id, person_id, identity_id, direction, kind, external_id, external_key, content, text, status, status_reason, sender_name, sender_platform_id, from_me, facts, reply_to, reply_to_external, access_decision, access_rule_id, access_reason, resolved_at, seq, turn_id, correlation_id, traceparent, part_index, part_count, epoch, attempts, error, send_at, sent_at, edited_at, deleted_at, created_at, updated_at, yields FROM messages WHERE turn_id = $1 AND direction = 'outbound' ORDER BY part_index
+SELECT id, tenant_id, instance_id, channel, chat_id, person_id, identity_id, direction, kind, external_id, external_key, content, text, status, status_reason, sender_name, sender_platform_id, from_me, facts, reply_to, reply_to_external, access_decision, access_rule_id, access_reason, resolved_at, seq, turn_id, correlation_id, traceparent, part_index, part_count, epoch, attempts, error, send_at, sent_at, edited_at, deleted_at, created_at, updated_at, yields FROM messages WHERE turn_id = $1 AND direction = 'outbound' ORDER BY created_at, part_index
 `
 
 func (q *Queries) TurnReplies(ctx context.Context, turnID uuid.NullUUID) ([]Message, error) {

@@ -73,6 +73,9 @@ type DeadLetter struct {
 	Status     string
 	CreatedAt  time.Time
 	ResolvedAt *time.Time
+	Cause      string
+	RetriedAt  *time.Time
+	StartedAt  *time.Time
 }
 
 type Event struct {
@@ -275,5 +278,6 @@ type Turn struct {
 	Follows      uuid.NullUUID
 	CreatedAt    time.Time
 	FinishedAt   *time.Time
+	ReopenedAt   *time.Time
 	YieldedTo    uuid.NullUUID
 }

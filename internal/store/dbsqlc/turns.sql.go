@@ -15,7 +15,7 @@ import (
 const OverdueTurns = `-- name: OverdueTurns :many
 SELECT id, tenant_id, instance_id, channel, chat_id, leader, workflow_id, epoch
 FROM turns
-WHERE state IN ('collecting', 'answering') AND due_at < clock_timestamp()
+WHERE state IN ('collecting', 'answering', 'reopened') AND due_at < clock_timestamp()
   AND ($1::uuid IS NULL OR id = $1)
 ORDER BY due_at
 LIMIT $2
@@ -67,7 +67,7 @@ func (q *Queries) OverdueTurns(ctx context.Context, arg OverdueTurnsParams) ([]O
 }
 
 const PostponeTurn = `-- name: PostponeTurn :exec
-UPDATE turns SET due_at = clock_timestamp() + $1::interval WHERE id = $2 AND state IN ('collecting', 'answering')
+UPDATE turns SET due_at = clock_timestamp() + $1::interval WHERE id = $2 AND state IN ('collecting', 'answering', 'reopened')
 `
 
 type PostponeTurnParams struct {

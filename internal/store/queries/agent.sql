@@ -65,12 +65,17 @@ SELECT uuid_v7(), t.tenant_id, 'agent.error', t.id::text, t.instance_id, t.chann
            'error', sqlc.arg('error')::text, 'kind', sqlc.arg('kind')::text, 'httpStatus', sqlc.arg('http_status')::int,
            'retryAfterMs', sqlc.arg('retry_after_ms')::bigint, 'final', false)
        || step_data('agent.Reply', sqlc.arg('started_at')::timestamptz, sqlc.arg('attempt')::int)
+       -- Of the agent: a try on the quick path counts, too.
+       || jsonb_build_object('attempts', 1 + (SELECT count(*) FROM events e
+              WHERE e.correlation_id = t.leader AND e.type = 'agent.error' AND e.data ->> 'turnId' = t.id::text
+                AND e.time > coalesce(t.reopened_at, '-infinity')))
 FROM t;
 
 -- name: AgentAttempts :one
--- How often the agent of a turn has failed.
+-- How often the agent of a turn has failed since the turn began, or was reopened.
 SELECT count(*) FROM events e JOIN turns t ON t.id = sqlc.arg('turn_id')
-WHERE e.correlation_id = t.leader AND e.type = 'agent.error' AND e.data ->> 'turnId' = t.id::text;
+WHERE e.correlation_id = t.leader AND e.type = 'agent.error' AND e.data ->> 'turnId' = t.id::text
+  AND e.time > coalesce(t.reopened_at, '-infinity');
 
 -- name: AgentLatencies :many
 SELECT agent_ms::int FROM turns
