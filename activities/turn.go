@@ -110,6 +110,7 @@ type SweepOutput struct {
 	Suspect int `json:"suspect"`
 	Adopted int `json:"adopted"`
 	Armed   int `json:"armed,omitempty"` // follow-ups that were owed a workflow
+	Begun   int `json:"begun,omitempty"` // messages that had no workflow
 }
 
 // TurnWorkflowID is the workflow that adopted a turn at an epoch.

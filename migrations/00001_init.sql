@@ -114,7 +114,6 @@ CREATE TABLE messages (
     access_decision text,
     access_rule_id  uuid,
     access_reason text NOT NULL DEFAULT '',
-    resolved_at   timestamptz,                     -- identity.Resolve has run
     seq           bigint NOT NULL DEFAULT 0,       -- stream sequence: the order of the chat
     turn_id       uuid,
     correlation_id uuid,                           -- outbound: the inbound message that began it
@@ -135,6 +134,8 @@ CREATE TABLE messages (
 CREATE INDEX messages_recent   ON messages (tenant_id, created_at DESC, id DESC);
 CREATE INDEX messages_chat     ON messages (chat_id, created_at DESC, id DESC);
 CREATE INDEX messages_turn     ON messages (turn_id, part_index) WHERE turn_id IS NOT NULL;
+-- What no workflow has taken up yet: turn.Sweep looks for the old ones.
+CREATE INDEX messages_received ON messages (created_at) WHERE status = 'received' AND direction = 'inbound';
 CREATE INDEX messages_external ON messages (instance_id, external_id) WHERE direction = 'outbound' AND external_id <> '';
 
 CREATE TABLE turns (

@@ -17,14 +17,18 @@ $$;
 
 -- Records a batch of inbound messages (and reactions): identity, person, chat,
 -- message and events, each written only by whoever inserts the row. The rows
--- come sorted by chat and key, so two recorders lock in the same order.
+-- come sorted by chat and key, so two recorders lock in the same order. With
+-- the message its person is known, and, where access control is disabled, that
+-- it is allowed; both are said in the log here, in one statement for the batch.
 --
 -- p is an array of objects with the fields named below; data is the data of
--- message.received, completed with personId and the step's figures.
+-- message.received, completed with personId and the step's figures. Returns
+-- what was not recorded before.
 -- +goose StatementBegin
-CREATE FUNCTION record_messages(p jsonb) RETURNS int LANGUAGE plpgsql AS $$
+CREATE FUNCTION record_messages(p jsonb) RETURNS TABLE (message_id uuid, person_id uuid) LANGUAGE plpgsql AS $$
+#variable_conflict use_column
 DECLARE
-    recorded int;
+    began timestamptz := clock_timestamp();
 BEGIN
     -- A new account begins with a person of its own.
     WITH r AS (
@@ -76,19 +80,19 @@ BEGIN
         updated_at = now()
         WHERE excluded.name NOT IN ('', c.name) OR c.person_id IS NULL AND excluded.person_id IS NOT NULL;
 
-    WITH r AS (
+    RETURN QUERY WITH r AS (
         SELECT *
         FROM jsonb_to_recordset(p) AS x(message_id uuid, tenant_id text, instance_id uuid, channel text, chat_id uuid,
-            identity_id uuid, kind text, external_id text, external_key text, content jsonb, text text, status text,
-            sender_name text, platform_user_id text, from_me boolean, facts jsonb, reply_to uuid, reply_to_external text,
+            identity_id uuid, kind text, external_id text, external_key text, content jsonb, text text, status text, status_reason text,
+            access jsonb, sender_name text, platform_user_id text, from_me boolean, facts jsonb, reply_to uuid, reply_to_external text,
             seq bigint, sent_at timestamptz, received_at timestamptz, traceparent text, data jsonb, event_type text)
     ), stored AS (
         INSERT INTO messages AS m (id, tenant_id, instance_id, channel, chat_id, person_id, identity_id, direction, kind,
-                              external_id, external_key, content, text, status, sender_name, sender_platform_id, from_me,
-                              facts, reply_to, reply_to_external, seq, sent_at, correlation_id, traceparent)
+                              external_id, external_key, content, text, status, status_reason, access_decision, access_reason,
+                              sender_name, sender_platform_id, from_me, facts, reply_to, reply_to_external, seq, sent_at, correlation_id, traceparent)
         SELECT r.message_id, r.tenant_id, r.instance_id, r.channel, r.chat_id, i.person_id, r.identity_id,
                CASE WHEN r.from_me THEN 'outbound' ELSE 'inbound' END, r.kind, r.external_id, r.external_key, r.content,
-               r.text, r.status, r.sender_name, r.platform_user_id, r.from_me, r.facts, r.reply_to, r.reply_to_external,
+               r.text, r.status, r.status_reason, r.access ->> 'decision', coalesce(r.access ->> 'reason', ''), r.sender_name, r.platform_user_id, r.from_me, r.facts, r.reply_to, r.reply_to_external,
                r.seq, r.sent_at, r.message_id, r.traceparent
         FROM r LEFT JOIN identities i ON i.id = r.identity_id
         -- What the account wrote through us comes back as its own message: known by the platform's id.
@@ -102,18 +106,29 @@ BEGIN
             sender_platform_id = excluded.sender_platform_id, facts = excluded.facts, reply_to = excluded.reply_to,
             reply_to_external = excluded.reply_to_external, seq = excluded.seq, sent_at = excluded.sent_at,
             traceparent = excluded.traceparent, kind = excluded.kind,
-            status = CASE WHEN m.deleted_at IS NULL THEN excluded.status ELSE 'ignored' END
+            status = CASE WHEN m.deleted_at IS NULL THEN excluded.status ELSE 'ignored' END,
+            status_reason = excluded.status_reason, access_decision = excluded.access_decision, access_reason = excluded.access_reason
             WHERE m.kind = 'stub'
         RETURNING id, person_id
+    ), said AS (
+        INSERT INTO events (id, tenant_id, type, subject, instance_id, channel, chat_id, person_id, correlation_id, traceparent, data)
+        SELECT uuid_v7(), r.tenant_id, e.type, e.subject, r.instance_id, r.channel, r.chat_id, s.person_id, r.message_id, r.traceparent, e.data
+        FROM stored s JOIN r ON r.message_id = s.id
+        CROSS JOIN LATERAL (VALUES
+            (1, r.event_type, r.message_id::text,
+             r.data || jsonb_build_object('personId', s.person_id) || step_data('ingest.Record', r.received_at, 1)),
+            (2, 'identity.resolved', coalesce(s.person_id::text, ''),
+             jsonb_build_object('messageId', r.message_id, 'chatId', r.chat_id, 'instanceId', r.instance_id, 'personId', s.person_id,
+                                'identityId', r.identity_id) || step_data('identity.Resolve', began, 1)),
+            (3, 'access.checked', r.message_id::text,
+             jsonb_build_object('messageId', r.message_id, 'chatId', r.chat_id, 'instanceId', r.instance_id, 'personId', s.person_id,
+                                'decision', r.access ->> 'decision', 'ruleId', NULL, 'reason', r.access ->> 'reason',
+                                'mode', r.access ->> 'mode') || step_data('access.Check', began, 1))
+        ) AS e(n, type, subject, data)
+        WHERE e.n = 1 OR e.n = 2 AND NOT r.from_me OR e.n = 3 AND r.access IS NOT NULL
+        ORDER BY r.seq, e.n
     )
-    INSERT INTO events (id, tenant_id, type, subject, instance_id, channel, chat_id, person_id, correlation_id, traceparent, data)
-    SELECT uuid_v7(), r.tenant_id, r.event_type, r.message_id::text, r.instance_id, r.channel, r.chat_id, s.person_id,
-           r.message_id, r.traceparent,
-           r.data || jsonb_build_object('personId', s.person_id) || step_data('ingest.Record', r.received_at, 1)
-    FROM stored s JOIN r ON r.message_id = s.id
-    ORDER BY r.seq;
-    GET DIAGNOSTICS recorded = ROW_COUNT;
-    RETURN recorded;
+    SELECT s.id, s.person_id FROM stored s;
 END $$;
 -- +goose StatementEnd
 

@@ -21,17 +21,37 @@ CREATE TYPE turn_view AS (
     interrupt uuid     -- the turn to interrupt, or that was
 );
 
+-- A message as the batch of a turn holds it.
+-- +goose StatementBegin
+CREATE FUNCTION batch_message(m messages) RETURNS jsonb LANGUAGE sql STABLE AS $$
+    SELECT jsonb_build_object('id', m.id, 'text', m.text, 'content', m.content, 'senderName', m.sender_name,
+        'senderId', m.sender_platform_id, 'personId', m.person_id, 'externalId', m.external_id, 'seq', m.seq,
+        'sentAt', m.sent_at, 'facts', m.facts)
+$$;
+-- +goose StatementEnd
+
 -- The batch of a turn, as it reads now. (In PL/pgSQL, because Postgres plans a
 -- query in a function of language SQL anew at each call.)
 -- +goose StatementBegin
 CREATE FUNCTION turn_batch(p_turn uuid) RETURNS jsonb LANGUAGE plpgsql STABLE AS $$
 BEGIN
-    RETURN (SELECT coalesce(jsonb_agg(jsonb_build_object(
-            'id', id, 'text', text, 'content', content, 'senderName', sender_name, 'senderId', sender_platform_id,
-            'personId', person_id, 'externalId', external_id, 'seq', seq, 'sentAt', sent_at, 'facts', facts) ORDER BY seq),
-            follow_up_batch(p_turn))
-        FROM messages
-        WHERE turn_id = p_turn AND direction = 'inbound' AND deleted_at IS NULL);
+    RETURN (SELECT coalesce(jsonb_agg(batch_message(m) ORDER BY m.seq), follow_up_batch(p_turn))
+        FROM messages m
+        WHERE m.turn_id = p_turn AND m.direction = 'inbound' AND m.deleted_at IS NULL);
+END $$;
+-- +goose StatementEnd
+
+-- What state a turn is in for the workflow that asks on behalf of a message.
+-- +goose StatementBegin
+CREATE FUNCTION turn_state(t turns, p_message uuid, p_workflow text) RETURNS text LANGUAGE plpgsql IMMUTABLE AS $$
+BEGIN
+    RETURN CASE
+        WHEN t.workflow_id <> p_workflow THEN CASE WHEN t.leader = p_message THEN 'adopted' ELSE 'follower' END
+        WHEN t.state IN ('collecting', 'reopened') THEN 'leader'
+        WHEN t.state = 'answering' THEN 'closed'
+        WHEN t.state = 'cancelled' THEN 'cancelled'
+        ELSE 'finished'
+    END;
 END $$;
 -- +goose StatementEnd
 
@@ -43,29 +63,25 @@ DECLARE
 BEGIN
     v.turn_id := t.id; v.epoch := t.epoch; v.leader := t.leader; v.outcome := t.outcome;
     v.answered := t.part_count IS NOT NULL;
-    IF t.workflow_id <> p_workflow THEN
-        v.state := CASE WHEN t.leader = p_message THEN 'adopted' ELSE 'follower' END;
-    ELSIF t.state IN ('collecting', 'reopened') THEN
-        v.state := 'leader';
+    v.state := turn_state(t, p_message, p_workflow);
+    IF v.state = 'leader' THEN
         v.wait_ms := greatest(0, ceil(extract(epoch FROM t.quiet_at - clock_timestamp()) * 1000))::int;
-    ELSIF t.state = 'answering' THEN
-        v.state := 'closed';
+    ELSIF v.state = 'closed' THEN
         v.batch := turn_batch(t.id);
         v.messages := jsonb_array_length(v.batch);
-    ELSIF t.state = 'cancelled' THEN
-        v.state := 'cancelled';
-    ELSE
-        v.state := 'finished';
     END IF;
     RETURN v;
 END $$;
 -- +goose StatementEnd
 
--- Gives a turn its outcome. The chat is locked. Returns the workflows of the
--- leaders that wait behind.
+-- What a function hands to the one below, to be said in the same statement.
+CREATE TYPE log_entry AS (type text, subject text, person_id uuid, data jsonb);
+
+-- Gives a turn its outcome. The chat is locked. p_before is said before the
+-- turn's own event. Returns the workflows of the leaders that wait behind.
 -- +goose StatementBegin
-CREATE FUNCTION turn_finish_locked(t turns, p_outcome text, p_error text, p_step text, p_started timestamptz, p_attempt int)
-RETURNS text[] LANGUAGE plpgsql AS $$
+CREATE FUNCTION turn_finish_locked(t turns, p_outcome text, p_error text, p_step text, p_started timestamptz, p_attempt int,
+    p_before log_entry DEFAULT NULL) RETURNS text[] LANGUAGE plpgsql AS $$
 DECLARE
     -- An answer after the agent was given up is the fallback text, whoever delivered it.
     said  text := CASE WHEN p_outcome = 'answered' AND t.error <> '' THEN 'fallback' ELSE p_outcome END;
@@ -88,11 +104,15 @@ BEGIN
         updated_at = clock_timestamp()
     WHERE turn_id = t.id AND (direction = 'inbound' OR status = 'queued');
     UPDATE chats SET delivering = NULL WHERE id = t.chat_id AND delivering = t.id AND NOT under_way;
-    INSERT INTO events (id, tenant_id, type, subject, instance_id, channel, chat_id, correlation_id, data)
-    VALUES (uuid_v7(), t.tenant_id, CASE final WHEN 'answered' THEN 'turn.completed' WHEN 'cancelled' THEN 'turn.cancelled' ELSE 'turn.failed' END,
-            t.id::text, t.instance_id, t.channel, t.chat_id, t.leader,
-            jsonb_build_object('turnId', t.id, 'chatId', t.chat_id, 'instanceId', t.instance_id, 'messageId', t.leader,
-                               'outcome', said, 'error', p_error) || step_data(p_step, p_started, p_attempt));
+    INSERT INTO events (id, tenant_id, type, subject, instance_id, channel, chat_id, person_id, correlation_id, data)
+    SELECT uuid_v7(), t.tenant_id, e.type, e.subject, t.instance_id, t.channel, t.chat_id, e.person_id, t.leader, e.data
+    FROM (VALUES
+        (1, p_before.type, p_before.subject, p_before.person_id, p_before.data),
+        (2, CASE final WHEN 'answered' THEN 'turn.completed' WHEN 'cancelled' THEN 'turn.cancelled' ELSE 'turn.failed' END,
+            t.id::text, NULL, jsonb_build_object('turnId', t.id, 'chatId', t.chat_id, 'instanceId', t.instance_id, 'messageId', t.leader,
+                               'outcome', said, 'error', p_error) || step_data(p_step, p_started, p_attempt))
+    ) AS e(n, type, subject, person_id, data)
+    WHERE e.type IS NOT NULL ORDER BY e.n;
     IF t.follows IS NOT NULL THEN
         PERFORM follow_up_ended(t, said, p_error, p_step);
     ELSIF said = 'answered' THEN
@@ -103,14 +123,14 @@ BEGIN
 END $$;
 -- +goose StatementEnd
 
--- Ends the collecting of a turn if nothing is to wait for. The chat is locked.
+-- What keeps a collecting turn from closing now: state behind, wait, or NULL
+-- where nothing does. The chat is locked.
 -- +goose StatementBegin
-CREATE FUNCTION turn_close_locked(t turns, p_provider text, p_answer_within interval, p_media_within interval,
-                                  p_step text, p_started timestamptz, p_attempt int) RETURNS turn_view LANGUAGE plpgsql AS $$
+CREATE FUNCTION turn_hold(t turns, p_media_within interval, now_ timestamptz, p_step text, p_started timestamptz, p_attempt int)
+RETURNS turn_view LANGUAGE plpgsql AS $$
 DECLARE
     v     turn_view;
     other turns;
-    now_  timestamptz := clock_timestamp();
     wait  interval := t.quiet_at - now_;
 BEGIN
     v.turn_id := t.id; v.epoch := t.epoch; v.leader := t.leader; v.answered := false;
@@ -119,7 +139,6 @@ BEGIN
         SELECT * INTO other FROM turns WHERE chat_id = t.chat_id AND state = 'reopened' ORDER BY last_seq LIMIT 1;
     END IF;
     IF FOUND AND NOT follow_up_gives_way(other, p_step, p_started, p_attempt) THEN
-        UPDATE turns SET due_at = now_ + interval '60 seconds' WHERE id = t.id;
         v.state := 'behind';
         v.suspect := CASE WHEN other.due_at < now_ THEN other.id END;
         RETURN v;
@@ -141,29 +160,55 @@ BEGIN
         wait := greatest(wait, interval '10 milliseconds', least(interval '1 second', (now_ - t.last_at) / 2));
     END IF;
     IF wait > interval '0' THEN
-        UPDATE turns SET due_at = now_ + wait + interval '60 seconds' WHERE id = t.id;
         v.state := 'wait';
         v.wait_ms := ceil(extract(epoch FROM wait) * 1000)::int;
+    END IF;
+    RETURN v;
+END $$;
+-- +goose StatementEnd
+
+-- Says that a turn has closed with a batch. Returns what its leader sees.
+-- +goose StatementBegin
+CREATE FUNCTION turn_closed(t turns, p_batch jsonb, p_provider text, p_step text, p_started timestamptz, p_attempt int)
+RETURNS turn_view LANGUAGE plpgsql AS $$
+DECLARE
+    v turn_view;
+BEGIN
+    v.turn_id := t.id; v.epoch := t.epoch; v.leader := t.leader; v.answered := false;
+    v.state := 'closed'; v.batch := p_batch; v.messages := jsonb_array_length(p_batch);
+    INSERT INTO events (id, tenant_id, type, subject, instance_id, channel, chat_id, correlation_id, data)
+    SELECT uuid_v7(), t.tenant_id, e.type, t.id::text, t.instance_id, t.channel, t.chat_id, t.leader, e.data
+    FROM (VALUES
+        (1, 'turn.started', jsonb_build_object('turnId', t.id, 'chatId', t.chat_id, 'instanceId', t.instance_id, 'leader', t.leader,
+            'epoch', t.epoch, 'messageIds', jsonb_path_query_array(p_batch, '$[*].id')) || step_data(p_step, p_started, p_attempt)),
+        (2, 'agent.request', jsonb_build_object('turnId', t.id, 'chatId', t.chat_id, 'instanceId', t.instance_id,
+            'messageId', t.leader, 'provider', p_provider, 'messages', v.messages, 'sessionKey', t.session_key))
+    ) AS e(n, type, data) ORDER BY e.n;
+    RETURN v;
+END $$;
+-- +goose StatementEnd
+
+-- Ends the collecting of a turn if nothing is to wait for. The chat is locked.
+-- +goose StatementBegin
+CREATE FUNCTION turn_close_locked(t turns, p_provider text, p_answer_within interval, p_media_within interval,
+                                  p_step text, p_started timestamptz, p_attempt int) RETURNS turn_view LANGUAGE plpgsql AS $$
+DECLARE
+    now_  timestamptz := clock_timestamp();
+    v     turn_view := turn_hold(t, p_media_within, now_, p_step, p_started, p_attempt);
+    batch jsonb;
+BEGIN
+    IF v.state IS NOT NULL THEN
+        UPDATE turns SET due_at = now_ + make_interval(secs => coalesce(v.wait_ms, 0) / 1000.0) + interval '60 seconds' WHERE id = t.id;
         RETURN v;
     END IF;
-    v.batch := turn_batch(t.id);
-    v.messages := jsonb_array_length(v.batch);
-    IF v.messages = 0 THEN -- everything was deleted before anyone answered
+    batch := turn_batch(t.id);
+    IF batch = '[]' THEN -- everything was deleted before anyone answered
         PERFORM turn_finish_locked(t, 'ignored', '', p_step, p_started, p_attempt);
         v.state := 'finished'; v.outcome := 'ignored';
         RETURN v;
     END IF;
     UPDATE turns SET state = 'answering', closed_at = now_, due_at = now_ + p_answer_within WHERE id = t.id;
-    INSERT INTO events (id, tenant_id, type, subject, instance_id, channel, chat_id, person_id, correlation_id, data)
-    SELECT uuid_v7(), t.tenant_id, e.type, t.id::text, t.instance_id, t.channel, t.chat_id, NULL, t.leader, e.data
-    FROM (VALUES
-        (1, 'turn.started', jsonb_build_object('turnId', t.id, 'chatId', t.chat_id, 'instanceId', t.instance_id, 'leader', t.leader,
-            'epoch', t.epoch, 'messageIds', jsonb_path_query_array(v.batch, '$[*].id')) || step_data(p_step, p_started, p_attempt)),
-        (2, 'agent.request', jsonb_build_object('turnId', t.id, 'chatId', t.chat_id, 'instanceId', t.instance_id,
-            'messageId', t.leader, 'provider', p_provider, 'messages', v.messages, 'sessionKey', t.session_key))
-    ) AS e(n, type, data) ORDER BY e.n;
-    v.state := 'closed';
-    RETURN v;
+    RETURN turn_closed(t, batch, p_provider, p_step, p_started, p_attempt);
 END $$;
 -- +goose StatementEnd
 
@@ -223,16 +268,27 @@ BEGIN
         RETURN v;
     END IF;
 
-    INSERT INTO turns (id, tenant_id, instance_id, channel, chat_id, session_key, agent, state, leader, workflow_id, due_at,
-                       first_at, last_at, last_seq, quiet_at, media_pending)
-    VALUES (p_turn, m.tenant_id, m.instance_id, m.channel, p_chat, p_session, p_agent, 'collecting', p_message, p_workflow,
-            now_ + p_quiet + interval '60 seconds', now_, now_, m.seq, now_ + least(p_quiet, p_cap), p_media::int)
-    RETURNING * INTO t;
-    UPDATE messages SET turn_id = t.id, status = 'processing', updated_at = now_ WHERE id = p_message;
+    t.id := p_turn; t.tenant_id := m.tenant_id; t.instance_id := m.instance_id; t.channel := m.channel; t.chat_id := p_chat;
+    t.session_key := p_session; t.leader := p_message; t.workflow_id := p_workflow; t.epoch := 1; t.last_at := now_;
+    t.last_seq := m.seq; t.quiet_at := now_ + least(p_quiet, p_cap); t.media_pending := p_media::int;
+    t.state := 'collecting'; t.due_at := now_ + p_quiet + interval '60 seconds';
     IF p_close THEN
-        RETURN turn_close_locked(t, p_provider, p_answer_within, p_media_within, 'turn.Join', p_started, p_attempt);
+        v := turn_hold(t, p_media_within, now_, 'turn.Join', p_started, p_attempt);
+        IF v.state IS NULL THEN
+            t.state := 'answering'; t.closed_at := now_; t.due_at := now_ + p_answer_within;
+        END IF;
     END IF;
-    RETURN turn_seen(t, p_message, p_workflow);
+    INSERT INTO turns (id, tenant_id, instance_id, channel, chat_id, session_key, agent, state, leader, workflow_id, epoch, due_at,
+                       first_at, last_at, last_seq, quiet_at, media_pending, closed_at)
+    VALUES (t.id, t.tenant_id, t.instance_id, t.channel, t.chat_id, t.session_key, p_agent, t.state, t.leader, t.workflow_id, t.epoch,
+            t.due_at, now_, t.last_at, t.last_seq, t.quiet_at, t.media_pending, t.closed_at);
+    UPDATE messages SET turn_id = t.id, status = 'processing', updated_at = now_ WHERE id = p_message;
+    IF NOT p_close THEN
+        RETURN turn_seen(t, p_message, p_workflow);
+    ELSIF t.state = 'collecting' THEN
+        RETURN v;
+    END IF;
+    RETURN turn_closed(t, jsonb_build_array(batch_message(m)), p_provider, 'turn.Join', p_started, p_attempt);
 END $$;
 -- +goose StatementEnd
 
@@ -254,6 +310,18 @@ BEGIN
 END $$;
 -- +goose StatementEnd
 
+-- When a turn that is worked at is suspect: later than now by p_within. A time
+-- that is about right stays, because a row whose indexed columns do not change
+-- is cheaper to write.
+-- +goose StatementBegin
+CREATE FUNCTION turn_due(p_due timestamptz, p_within interval) RETURNS timestamptz LANGUAGE plpgsql AS $$
+DECLARE
+    now_ timestamptz := clock_timestamp();
+BEGIN
+    RETURN CASE WHEN p_due BETWEEN now_ + p_within * 0.8 AND now_ + p_within * 2 THEN p_due ELSE now_ + p_within END;
+END $$;
+-- +goose StatementEnd
+
 -- agent.Reply stores its answer with the parts; the first stored answer wins.
 -- p_parts is an array of message.Content.
 -- +goose StatementBegin
@@ -262,22 +330,23 @@ CREATE FUNCTION turn_answer(p_chat uuid, p_turn uuid, p_workflow text, p_epoch i
     OUT state text, OUT parts int) LANGUAGE plpgsql AS $$
 DECLARE
     t turns;
-    v turn_view;
 BEGIN
     PERFORM FROM chats WHERE id = p_chat FOR NO KEY UPDATE;
-    SELECT * INTO STRICT t FROM turns WHERE id = p_turn;
-    v := turn_seen(t, t.leader, p_workflow);
-    state := v.state;
-    IF state <> 'closed' OR t.epoch <> p_epoch THEN
-        state := CASE WHEN state = 'closed' THEN 'adopted' ELSE state END;
+    -- Most often nothing has happened since, and the first stored answer is this one.
+    UPDATE turns SET answer = p_answer, part_count = jsonb_array_length(p_parts), agent_ms = CASE WHEN answer IS NULL THEN p_agent_ms END,
+        due_at = turn_due(due_at, p_deliver_within)
+    WHERE id = p_turn AND workflow_id = p_workflow AND epoch = p_epoch AND turns.state = 'answering' AND part_count IS NULL
+    RETURNING * INTO t;
+    IF NOT FOUND THEN
+        SELECT * INTO STRICT t FROM turns WHERE id = p_turn;
+        state := turn_state(t, t.leader, p_workflow);
+        IF state = 'closed' AND t.epoch <> p_epoch THEN
+            state := 'adopted';
+        END IF;
         parts := coalesce(t.part_count, 0);
         RETURN;
     END IF;
-    IF t.part_count IS NOT NULL THEN
-        parts := t.part_count;
-        RETURN;
-    END IF;
-    parts := jsonb_array_length(p_parts);
+    state := 'closed'; parts := t.part_count;
     INSERT INTO messages (id, tenant_id, instance_id, channel, chat_id, person_id, direction, content, text, status, turn_id,
                           correlation_id, part_index, part_count, reply_to, reply_to_external)
     -- After a retry the id may be that of a part of the fallback text.
@@ -287,9 +356,7 @@ BEGIN
            CASE WHEN t.follows IS NULL THEN t.leader END, CASE WHEN t.follows IS NULL THEN m.external_id ELSE '' END
     FROM jsonb_array_elements(p_parts) WITH ORDINALITY AS x(content, n), messages m
     WHERE m.id = t.leader;
-    UPDATE turns SET answer = p_answer, part_count = parts, agent_ms = CASE WHEN t.answer IS NULL THEN p_agent_ms END, due_at = clock_timestamp() + p_deliver_within
-    WHERE id = p_turn;
-    IF t.answer IS NOT NULL THEN -- a follow-up's own text: no agent was asked
+    IF t.agent_ms IS NULL THEN -- a follow-up's own text: no agent was asked
         RETURN;
     END IF;
     INSERT INTO events (id, tenant_id, type, subject, instance_id, channel, chat_id, correlation_id, data)
@@ -360,7 +427,7 @@ DECLARE
 BEGIN
     PERFORM FROM chats WHERE id = p_chat FOR NO KEY UPDATE;
     SELECT * INTO STRICT t FROM turns WHERE id = p_turn;
-    state := (turn_seen(t, t.leader, p_workflow)).state;
+    state := turn_state(t, t.leader, p_workflow);
     parts := t.part_count;
     IF state <> 'closed' OR t.epoch <> p_epoch THEN
         state := CASE WHEN state = 'closed' THEN 'adopted' ELSE state END;
@@ -454,5 +521,7 @@ DROP FUNCTION turn_give_up(uuid, uuid, text, int, text, text, int, timestamptz, 
     turn_close(uuid, uuid, text, int, text, interval, interval, timestamptz, int),
     turn_join(uuid, uuid, text, text, text, uuid, text, interval, interval, boolean, boolean, text, interval, interval, timestamptz, int),
     turn_close_locked(turns, text, interval, interval, text, timestamptz, int),
-    turn_finish_locked(turns, text, text, text, timestamptz, int), turn_seen(turns, uuid, text), turn_batch(uuid);
-DROP TYPE turn_view;
+    turn_due(timestamptz, interval), turn_closed(turns, jsonb, text, text, timestamptz, int),
+    turn_hold(turns, interval, timestamptz, text, timestamptz, int), turn_finish_locked(turns, text, text, text, timestamptz, int, log_entry),
+    turn_seen(turns, uuid, text), turn_state(turns, uuid, text), turn_batch(uuid), batch_message(messages);
+DROP TYPE log_entry, turn_view;

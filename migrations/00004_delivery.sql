@@ -93,8 +93,15 @@ BEGIN
     SELECT * INTO STRICT c FROM chats WHERE id = p_chat FOR NO KEY UPDATE;
     SELECT * INTO STRICT t FROM turns WHERE id = p_turn;
     now_ := clock_timestamp();
-    SELECT count(*) INTO v.sent FROM messages
-    WHERE turn_id = p_turn AND direction = 'outbound' AND status IN ('sent', 'delivered', 'read');
+    SELECT * INTO m FROM messages
+    WHERE turn_id = p_turn AND direction = 'outbound' AND status NOT IN ('sent', 'delivered', 'read')
+      AND NOT (p_skip_unknown AND status = 'unknown')
+    ORDER BY part_index LIMIT 1;
+    v.sent := 0;
+    IF m.part_index IS DISTINCT FROM 0 THEN
+        SELECT count(*) INTO v.sent FROM messages
+        WHERE turn_id = p_turn AND direction = 'outbound' AND status IN ('sent', 'delivered', 'read');
+    END IF;
     IF t.state = 'answered' THEN
         v.state := 'done';
         RETURN v;
@@ -118,11 +125,7 @@ BEGIN
         v.state := 'busy'; v.wait_ms := 100;
         RETURN v;
     END IF;
-    SELECT * INTO m FROM messages
-    WHERE turn_id = p_turn AND direction = 'outbound' AND status NOT IN ('sent', 'delivered', 'read')
-      AND NOT (p_skip_unknown AND status = 'unknown')
-    ORDER BY part_index LIMIT 1;
-    IF NOT FOUND THEN
+    IF m.id IS NULL THEN
         v.state := 'done';
         RETURN v;
     END IF;
@@ -140,8 +143,8 @@ BEGIN
         v.state := 'expired';
         RETURN v;
     END IF;
-    UPDATE turns SET sender = p_sender, sender_until = now_ + interval '15 seconds',
-        due_at = greatest(due_at, now_ + interval '60 seconds') WHERE id = p_turn;
+    UPDATE turns SET sender = p_sender, sender_until = now_ + interval '15 seconds', due_at = turn_due(due_at, interval '60 seconds')
+    WHERE id = p_turn;
     UPDATE chats SET delivering = p_turn, delivering_until = now_ + interval '15 seconds' WHERE id = p_chat;
     taken := part_take(m, c, p_epoch, p_started);
     taken.sent := v.sent;
@@ -201,8 +204,9 @@ CREATE FUNCTION part_receipt(p_chat uuid, p_message uuid, p_status text, p_exter
     p_workflow text, p_epoch int, p_finish_as text, p_started timestamptz, p_attempt int,
     OUT finished boolean, OUT wake text[]) LANGUAGE plpgsql AS $$
 DECLARE
-    m messages;
-    t turns;
+    m    messages;
+    t    turns;
+    said log_entry;
 BEGIN
     finished := false; wake := '{}';
     PERFORM FROM chats WHERE id = p_chat FOR NO KEY UPDATE;
@@ -215,38 +219,42 @@ BEGIN
         -- Receipted before: say again what followed from it.
         SELECT * INTO STRICT m FROM messages WHERE id = p_message;
     ELSIF p_status <> 'queued' THEN
-        INSERT INTO events (id, tenant_id, type, subject, instance_id, channel, chat_id, person_id, correlation_id, data)
-        VALUES (uuid_v7(), m.tenant_id, 'message.' || p_status, m.id::text, m.instance_id, m.channel, m.chat_id, m.person_id,
-                m.correlation_id,
-                jsonb_strip_nulls(jsonb_build_object('messageId', m.id, 'chatId', m.chat_id, 'personId', m.person_id,
-                    'instanceId', m.instance_id, 'direction', 'outbound', 'externalId', m.external_id, 'turnId', m.turn_id,
-                    'content', m.content, 'part', jsonb_build_object('index', m.part_index, 'count', m.part_count),
-                    'error', nullif(p_error, ''))) || step_data('deliver.Send', p_started, p_attempt));
+        said.type := 'message.' || p_status; said.subject := m.id::text; said.person_id := m.person_id;
+        said.data := jsonb_strip_nulls(jsonb_build_object('messageId', m.id, 'chatId', m.chat_id, 'personId', m.person_id,
+                'instanceId', m.instance_id, 'direction', 'outbound', 'externalId', m.external_id, 'turnId', m.turn_id,
+                'content', m.content, 'part', jsonb_build_object('index', m.part_index, 'count', m.part_count),
+                'error', nullif(p_error, ''))) || step_data('deliver.Send', p_started, p_attempt);
         IF p_turn IS NULL AND p_status = 'failed' THEN
             PERFORM dead_letter_outbound(m, 'deliver.Send', p_error);
         END IF;
     END IF;
+    IF p_turn IS NOT NULL THEN
+        SELECT * INTO STRICT t FROM turns WHERE id = p_turn;
+        -- Of a turn that was cancelled or adopted while the part was on its way, whoever did it goes on.
+        finished := p_status = 'sent' AND t.state = 'answering' AND t.workflow_id = p_workflow AND t.epoch = p_epoch
+            AND (t.part_count = 1 OR NOT EXISTS (SELECT FROM messages WHERE turn_id = p_turn AND direction = 'outbound'
+                                                 AND status NOT IN ('sent', 'delivered', 'read')));
+    END IF;
+    IF finished THEN
+        wake := turn_finish_locked(t, p_finish_as, CASE WHEN p_finish_as = 'answered' THEN '' ELSE t.error END, 'turn.Finish',
+            clock_timestamp(), 1, said);
+        RETURN;
+    END IF;
+    INSERT INTO events (id, tenant_id, type, subject, instance_id, channel, chat_id, person_id, correlation_id, data)
+    SELECT uuid_v7(), m.tenant_id, said.type, said.subject, m.instance_id, m.channel, m.chat_id, m.person_id, m.correlation_id, said.data
+    WHERE said.type IS NOT NULL;
     IF p_turn IS NULL THEN
         UPDATE chats SET delivering = NULL WHERE id = p_chat AND delivering = p_message;
         finished := true;
-        RETURN;
-    END IF;
-    SELECT * INTO STRICT t FROM turns WHERE id = p_turn;
-    IF t.state NOT IN ('answering', 'answered', 'reopened') AND p_status = 'queued' THEN
+    ELSIF p_status = 'queued' AND t.state NOT IN ('answering', 'answered') THEN
+        IF p_turn IS NULL AND p_status = 'failed' THEN
+            PERFORM dead_letter_outbound(m, 'deliver.Send', p_error);
+        END IF;
         -- Cut off while the part was on its way: it is not tried again.
         UPDATE messages SET status = 'cancelled', status_reason = t.outcome WHERE id = p_message AND status = 'queued';
-    END IF;
-    IF t.state <> 'answering' OR t.workflow_id <> p_workflow OR t.epoch <> p_epoch THEN
-        -- Cancelled or adopted while the part was on its way: whoever did it goes on.
-        RETURN;
-    END IF;
-    IF p_status = 'queued' THEN
+    ELSIF p_status = 'queued' AND t.state = 'answering' AND t.workflow_id = p_workflow AND t.epoch = p_epoch THEN
         UPDATE turns SET sender = NULL WHERE id = p_turn;
         UPDATE chats SET delivering = NULL WHERE id = p_chat AND delivering = p_turn;
-    ELSIF p_status = 'sent' AND NOT EXISTS (SELECT FROM messages WHERE turn_id = p_turn AND direction = 'outbound'
-                                            AND status NOT IN ('sent', 'delivered', 'read')) THEN
-        wake := turn_finish_locked(t, p_finish_as, CASE WHEN p_finish_as = 'answered' THEN '' ELSE t.error END, 'turn.Finish', clock_timestamp(), 1);
-        finished := true;
     END IF;
 END $$;
 -- +goose StatementEnd

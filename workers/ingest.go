@@ -18,8 +18,8 @@ type ingestRole struct {
 
 func newIngest(d Deps) *ingestRole {
 	r := &ingestRole{
-		recorder: ingest.NewRecorder(ingest.RecorderDeps{Store: d.Store, Bus: d.Bus, Log: d.Log, Metrics: d.Metrics,
-			Tracer: d.Tracer}),
+		recorder: ingest.NewRecorder(ingest.RecorderDeps{Store: d.Store, Instances: d.Instances, Bus: d.Bus, Log: d.Log,
+			Metrics: d.Metrics, Tracer: d.Tracer}),
 		starter: ingest.NewStarter(ingest.StarterDeps{Engine: d.Engine, Instances: d.Instances, Bus: d.Bus, Log: d.Log,
 			Metrics: d.Metrics, Tracer: d.Tracer}),
 	}

@@ -34,7 +34,7 @@ func newSteps(d Deps) steps {
 		gateway = d.Gateway
 	}
 	return steps{
-		identity: &identity.Activities{Store: store, Log: d.Bus},
+		identity: &identity.Activities{Store: store, Log: d.Bus, Instances: d.Instances},
 		access:   &access.Activities{Store: store, Instances: d.Instances},
 		turn:     &turn.Activities{Store: store, Instances: d.Instances, Quick: d.Latencies.agents(d), Engine: d.Engine, Cancels: d.Bus},
 		agent: &agent.Activities{Store: store, Provider: d.Providers, Instances: d.Instances, Cancels: d.Bus,

@@ -13,6 +13,7 @@ import (
 
 // Store is what the step needs of the database.
 type Store interface {
+	InboundMessage(ctx context.Context, id uuid.UUID) (*omni.InboundMessage, error)
 	CheckMessage(ctx context.Context, id uuid.UUID, d omni.AccessDecision, a omni.Attempt) (omni.AccessDecision, error)
 }
 
@@ -30,11 +31,18 @@ type Activities struct {
 // Check decides about a message, once: a decision that is stored stands.
 func (a *Activities) Check(ctx context.Context, in activities.CheckInput) (activities.CheckOutput, error) {
 	attempt := activities.NewAttempt(ctx)
+	m, err := a.Store.InboundMessage(ctx, in.Message.MessageID)
+	if err != nil {
+		return activities.CheckOutput{}, err
+	}
+	if m.Access != nil { // where nothing is to be decided, it was when the message was recorded
+		return activities.CheckOutput{Decision: activities.Decision(m.Access.Decision), RuleID: m.Access.RuleID}, nil
+	}
 	decision := omni.AccessDecision{Mode: "disabled", Decision: string(activities.Silent), Reason: "the instance was deleted"}
 	inst, err := a.Instances.Get(ctx, in.Message.InstanceID)
 	switch {
 	case err == nil:
-		decision = decide(inst.Settings.Access.Mode)
+		decision = omni.DefaultAccess(inst.Settings.Access.Mode)
 	case !errors.Is(err, omni.ErrNotFound):
 		return activities.CheckOutput{}, fmt.Errorf("reading instance %s: %w", in.Message.InstanceID, err)
 	}
@@ -43,18 +51,4 @@ func (a *Activities) Check(ctx context.Context, in activities.CheckInput) (activ
 		return activities.CheckOutput{}, err
 	}
 	return activities.CheckOutput{Decision: activities.Decision(d.Decision), RuleID: d.RuleID}, nil
-}
-
-// decide is the decision where no rule exists.
-func decide(mode string) omni.AccessDecision {
-	switch mode {
-	case "allowlist":
-		return omni.AccessDecision{Mode: mode, Decision: string(activities.Deny), Reason: "no rule allows"}
-	case "pairing":
-		return omni.AccessDecision{Mode: mode, Decision: string(activities.Pair), Reason: "not paired"}
-	case "blocklist":
-		return omni.AccessDecision{Mode: mode, Decision: string(activities.Allow), Reason: "no rule denies"}
-	default:
-		return omni.AccessDecision{Mode: "disabled", Decision: string(activities.Allow), Reason: "access control is disabled"}
-	}
 }

@@ -173,9 +173,7 @@ func (w *world) sayIn(session string, chat message.Chat, sender, text string) ac
 	e := w.record(chat, sender, text)
 	ctx := w.t.Context()
 	attempt := omni.Attempt{StartedAt: time.Now(), Number: 1}
-	_, err := w.st.ResolveMessage(ctx, e.MessageID, attempt)
-	require.NoError(w.t, err)
-	_, err = w.st.CheckMessage(ctx, e.MessageID, omni.AccessDecision{Mode: "disabled", Decision: "allow"}, attempt)
+	_, err := w.st.CheckMessage(ctx, e.MessageID, omni.AccessDecision{Mode: "disabled", Decision: "allow"}, attempt)
 	require.NoError(w.t, err)
 	if session == "" {
 		session = "chat:" + e.ChatID().String()

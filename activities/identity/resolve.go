@@ -13,7 +13,7 @@ import (
 
 // Store is what the step needs of the database.
 type Store interface {
-	ResolveMessage(ctx context.Context, id uuid.UUID, a omni.Attempt) (*omni.InboundMessage, error)
+	InboundMessage(ctx context.Context, id uuid.UUID) (*omni.InboundMessage, error)
 	Record(ctx context.Context, batch []omni.Envelope, floor uint64) error
 	LedTurn(ctx context.Context, chat, messageID uuid.UUID) (turn uuid.NullUUID, epoch int, err error)
 }
@@ -23,23 +23,28 @@ type Log interface {
 	GetInbound(ctx context.Context, seq uint64) (*omni.Envelope, error)
 }
 
+// Admitter decides what the settings alone decide; *store.InstanceCache does.
+type Admitter interface {
+	Admit(ctx context.Context, batch []omni.Envelope) error
+}
+
 // Activities implements the step.
 type Activities struct {
-	Store Store
-	Log   Log
+	Store     Store
+	Log       Log
+	Instances Admitter
 }
 
 // Resolve names the person of a message. Where the recorder has not stored the
 // message yet, it does so itself with the same upsert; where the message has
 // an outcome already, it says so.
 func (a *Activities) Resolve(ctx context.Context, in activities.ResolveInput) (activities.ResolveOutput, error) {
-	attempt := activities.NewAttempt(ctx)
-	m, err := a.Store.ResolveMessage(ctx, in.Message.MessageID, attempt)
+	m, err := a.Store.InboundMessage(ctx, in.Message.MessageID)
 	if errors.Is(err, omni.ErrNotFound) {
 		if err := a.record(ctx, in.Message); err != nil {
 			return activities.ResolveOutput{}, err
 		}
-		m, err = a.Store.ResolveMessage(ctx, in.Message.MessageID, attempt)
+		m, err = a.Store.InboundMessage(ctx, in.Message.MessageID)
 	}
 	if err != nil {
 		return activities.ResolveOutput{}, err
@@ -61,5 +66,9 @@ func (a *Activities) record(ctx context.Context, ref activities.MessageRef) erro
 	if e.MessageID != ref.MessageID {
 		return fmt.Errorf("sequence %d holds message %s, not %s", ref.Seq, e.MessageID, ref.MessageID)
 	}
-	return a.Store.Record(ctx, []omni.Envelope{*e}, 0)
+	batch := []omni.Envelope{*e}
+	if err := a.Instances.Admit(ctx, batch); err != nil {
+		return err
+	}
+	return a.Store.Record(ctx, batch, 0)
 }

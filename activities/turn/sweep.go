@@ -14,15 +14,32 @@ import (
 // aliveFor is how long a turn whose workflow was found open is left alone.
 const aliveFor = 60 * time.Second
 
+// strandedAfter is how long a message may wait for its workflow. Under load
+// that takes longer; to start it from here then does no harm.
+const strandedAfter = 60 * time.Second
+
 // Sweep is turn.Sweep: it looks at overdue turns and adopts those whose
-// workflow is gone, and at follow-ups that nobody armed.
+// workflow is gone, at follow-ups that nobody armed, and it begins messages
+// that nobody has begun.
 func (a *Activities) Sweep(ctx context.Context, in activities.SweepInput) (activities.SweepOutput, error) {
 	out, err := a.adopt(ctx, uuid.NullUUID{}, in.Limit)
 	if err != nil {
 		return out, err
 	}
-	out.Armed, err = a.sweepFollowUps(ctx, in.Limit)
-	return out, err
+	if out.Armed, err = a.sweepFollowUps(ctx, in.Limit); err != nil {
+		return out, err
+	}
+	stranded, err := a.Store.StrandedMessages(ctx, strandedAfter, in.Limit)
+	if err != nil {
+		return out, err
+	}
+	for _, m := range stranded {
+		if err := a.Engine.StartStranded(ctx, m); err != nil {
+			return out, err
+		}
+		out.Begun++
+	}
+	return out, nil
 }
 
 // adopt looks at overdue turns, or at one of them. Temporal is asked outside

@@ -21,6 +21,7 @@ type Store interface {
 	FinishTurn(ctx context.Context, p omni.FinishParams) (outcome string, wake []string, err error)
 	OverdueTurns(ctx context.Context, only uuid.NullUUID, limit int) ([]omni.SuspectTurn, error)
 	PostponeTurn(ctx context.Context, turn uuid.UUID, by time.Duration) error
+	StrandedMessages(ctx context.Context, olderThan time.Duration, limit int) ([]omni.StrandedMessage, error)
 	AdoptTurn(ctx context.Context, t omni.SuspectTurn, newWorkflowID string) (epoch int, ok bool, err error)
 	// ResetByMessage begins the chat's session anew, once; the message is not answered.
 	ResetByMessage(ctx context.Context, chat, messageID uuid.UUID, workflowID, reason string) (omni.TurnView, error)
@@ -47,6 +48,8 @@ type Engine interface {
 	StartTurn(ctx context.Context, t activities.TurnRef) error
 	// StartFollowUp starts the workflow of a follow-up, after delay.
 	StartFollowUp(ctx context.Context, in activities.FollowUpInput, delay time.Duration) error
+	// StartStranded starts the workflow of a message; one that has it is no error.
+	StartStranded(ctx context.Context, m omni.StrandedMessage) error
 }
 
 // Cancels hurries the end of a call whose turn was interrupted. The row has

@@ -13,6 +13,7 @@ import (
 	"go.temporal.io/sdk/temporal"
 
 	"github.com/omnihub/omni/activities"
+	"github.com/omnihub/omni/internal/omni"
 	"github.com/omnihub/omni/workflows"
 )
 
@@ -44,6 +45,14 @@ func (e *Engine) StartMessage(ctx context.Context, in workflows.MessageInput) er
 	}
 	_, err := e.client.ExecuteWorkflow(ctx, opts, workflows.TypeMessage, in)
 	return ignoreStarted(err, "starting the workflow of message "+in.MessageID.String())
+}
+
+// StartStranded starts the workflow of a message that has none: one that the
+// starter left out because it saw other settings than the recorder.
+func (e *Engine) StartStranded(ctx context.Context, m omni.StrandedMessage) error {
+	return e.StartMessage(ctx, workflows.MessageInput{TenantID: m.TenantID, InstanceID: m.InstanceID, Channel: m.Channel,
+		ChatID: m.ChatID, MessageID: m.ID, Kind: m.Kind, Seq: m.Seq, ExternalID: m.ExternalID, ReceivedAt: m.RecordedAt,
+		Traceparent: m.Traceparent})
 }
 
 // keyword cuts a foreign id to what a keyword attribute takes.

@@ -20,6 +20,8 @@ type InboundMessage struct {
 	Content  message.Content
 	Facts    MessageFacts
 	SentAt   time.Time // the platform's time
+
+	Access *AccessDecision // nil: not decided yet
 }
 
 // AccessDecision is what access.Check decided.

@@ -56,7 +56,8 @@ type Envelope struct {
 	Event      message.Inbound `json:"event"`
 	Raw        []byte          `json:"raw,omitempty"` // the platform's payload, cut at 64 KiB; base64 in JSON
 
-	Seq         uint64 `json:"-"` // position in the stream: the order of the chat
+	Seq         uint64     `json:"-"` // position in the stream: the order of the chat
+	Admission   *Admission `json:"-"` // nil: nothing is decided yet
 	Traceparent string `json:"-"` // from the NATS header
 }
 

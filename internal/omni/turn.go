@@ -116,6 +116,20 @@ type SuspectTurn struct {
 	Traceparent string
 }
 
+// StrandedMessage is a message recorded to be begun that nobody has begun.
+type StrandedMessage struct {
+	ID          uuid.UUID
+	TenantID    string
+	InstanceID  uuid.UUID
+	Channel     string
+	ChatID      uuid.UUID
+	Kind        string
+	ExternalID  string
+	Seq         uint64
+	RecordedAt  time.Time
+	Traceparent string
+}
+
 // TurnFailure is an agent's final failure.
 type TurnFailure struct {
 	ChatID     uuid.UUID

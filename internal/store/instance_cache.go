@@ -2,6 +2,8 @@ package store
 
 import (
 	"context"
+	"errors"
+	"fmt"
 	"sync"
 	"time"
 
@@ -77,6 +79,23 @@ func (c *InstanceCache) read(ctx context.Context, id uuid.UUID) (*omni.Instance,
 		c.entries[id] = cachedInstance{in: in, until: time.Now().Add(c.ttl)}
 	}
 	return in, nil
+}
+
+// Admit decides about inbound events what the settings of their instances
+// alone decide. Those of an instance that is gone are left to the workflow.
+func (c *InstanceCache) Admit(ctx context.Context, batch []omni.Envelope) error {
+	for i := range batch {
+		in, err := c.Get(ctx, batch[i].InstanceID)
+		if errors.Is(err, ErrNotFound) {
+			continue
+		}
+		if err != nil {
+			return fmt.Errorf("reading instance %s: %w", batch[i].InstanceID, err)
+		}
+		a := omni.Admit(in.Settings, &batch[i])
+		batch[i].Admission = &a
+	}
+	return nil
 }
 
 // Invalidate forgets an instance, also one that is being read right now.

@@ -5,54 +5,46 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"time"
 
 	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgtype"
 
 	"github.com/omnihub/omni/channels/message"
 	"github.com/omnihub/omni/internal/omni"
 	"github.com/omnihub/omni/internal/store/dbsqlc"
 )
 
-// ResolveMessage is identity.Resolve: it reads the message with its person
-// and, at the first call, writes identity.resolved. ErrNotFound: the recorder
-// has not stored it yet.
-func (s *Store) ResolveMessage(ctx context.Context, id uuid.UUID, a omni.Attempt) (*omni.InboundMessage, error) {
-	r, err := s.q.ResolveMessage(ctx, dbsqlc.ResolveMessageParams{ID: id, StartedAt: a.StartedAt, Attempt: int32(a.Number)})
-	if errors.Is(err, pgx.ErrNoRows) {
-		return nil, ErrNotFound
-	}
-	if err != nil {
-		return nil, fmt.Errorf("resolving message %s: %w", id, err)
-	}
-	m, err := newInboundMessage(id, dbsqlc.MessageForJoinRow(r))
-	if err != nil {
-		return nil, err
-	}
-	s.inbound.Set(id, m)
-	s.Nudge()
-	return m, nil
-}
-
-// InboundMessage reads the message again, from memory where ResolveMessage
-// has just read it in this process: what the triggers look at does not change.
+// InboundMessage reads what the first steps need of a message, from memory
+// where this process has just recorded or read it: what they look at does not
+// change, and where it stands is decided under the chat's lock. ErrNotFound:
+// nobody has recorded it yet.
 func (s *Store) InboundMessage(ctx context.Context, id uuid.UUID) (*omni.InboundMessage, error) {
 	if m, ok := s.inbound.GetIfPresent(id); ok {
 		return m, nil
 	}
-	r, err := s.q.MessageForJoin(ctx, id)
+	r, err := s.q.InboundMessage(ctx, id)
 	if errors.Is(err, pgx.ErrNoRows) {
 		return nil, ErrNotFound
 	}
 	if err != nil {
 		return nil, fmt.Errorf("reading message %s: %w", id, err)
 	}
-	return newInboundMessage(id, r)
+	m, err := newInboundMessage(id, r)
+	if err != nil {
+		return nil, err
+	}
+	s.inbound.Set(id, m)
+	return m, nil
 }
 
-func newInboundMessage(id uuid.UUID, r dbsqlc.MessageForJoinRow) (*omni.InboundMessage, error) {
+func newInboundMessage(id uuid.UUID, r dbsqlc.InboundMessageRow) (*omni.InboundMessage, error) {
 	m := &omni.InboundMessage{ID: id, PersonID: r.PersonID, Status: omni.Status(r.Status), Kind: message.Kind(r.Kind), FromMe: r.FromMe,
 		SenderID: r.SenderPlatformID, Text: r.Text, SentAt: deref(r.SentAt)}
+	if r.AccessDecision != nil {
+		m.Access = &omni.AccessDecision{Decision: *r.AccessDecision, RuleID: r.AccessRuleID, Reason: r.AccessReason}
+	}
 	if err := json.Unmarshal(r.Facts, &m.Facts); err != nil {
 		return nil, fmt.Errorf("decoding the facts of message %s: %w", id, err)
 	}
@@ -83,6 +75,23 @@ func (s *Store) CheckMessage(ctx context.Context, id uuid.UUID, d omni.AccessDec
 		return omni.AccessDecision{}, fmt.Errorf("storing the access decision of message %s: %w", id, err)
 	}
 	d.Decision, d.RuleID = r.Decision, r.AccessRuleID
+	s.inbound.Invalidate(id)
 	s.Nudge()
 	return d, nil
+}
+
+// StrandedMessages lists messages recorded to be begun, longer ago than that,
+// whose workflow has not taken them up; oldest first.
+func (s *Store) StrandedMessages(ctx context.Context, olderThan time.Duration, limit int) ([]omni.StrandedMessage, error) {
+	rows, err := s.q.StrandedMessages(ctx, dbsqlc.StrandedMessagesParams{
+		OlderThan: pgtype.Interval{Microseconds: olderThan.Microseconds(), Valid: true}, LimitTo: int32(limit)})
+	if err != nil {
+		return nil, fmt.Errorf("listing stranded messages: %w", err)
+	}
+	stranded := make([]omni.StrandedMessage, len(rows))
+	for i, r := range rows {
+		stranded[i] = omni.StrandedMessage{ID: r.ID, TenantID: r.TenantID, InstanceID: r.InstanceID, Channel: r.Channel, ChatID: r.ChatID,
+			Kind: r.Kind, ExternalID: r.ExternalID, Seq: uint64(r.Seq), RecordedAt: r.CreatedAt, Traceparent: r.Traceparent}
+	}
+	return stranded, nil
 }

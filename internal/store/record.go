@@ -28,7 +28,8 @@ func (s *Store) Record(ctx context.Context, batch []omni.Envelope, floor uint64)
 	sort.SliceStable(sorted, func(i, j int) bool { return recordsBefore(sorted[i], sorted[j]) })
 
 	var b pgx.Batch
-	if err := queueRecords(&b, sorted); err != nil {
+	persons, err := queueRecords(&b, sorted)
+	if err != nil {
 		return err
 	}
 	if floor > 0 {
@@ -42,8 +43,23 @@ func (s *Store) Record(ctx context.Context, batch []omni.Envelope, floor uint64)
 	if err := s.pool.SendBatch(ctx, &b).Close(); err != nil {
 		return fmt.Errorf("recording %d events: %w", len(batch), err)
 	}
+	s.remember(sorted, persons)
 	s.Nudge()
 	return nil
+}
+
+// remember keeps what this call recorded for the steps that come next, most
+// often in this process and within milliseconds.
+func (s *Store) remember(recorded []*omni.Envelope, persons map[uuid.UUID]uuid.NullUUID) {
+	for _, e := range recorded {
+		person, fresh := persons[e.MessageID]
+		if !fresh || e.Admission == nil || !e.Admission.Begins {
+			continue
+		}
+		m := omni.NewInboundMessage(e)
+		m.PersonID, m.Access = person, e.Admission.Access
+		s.inbound.Set(e.MessageID, m)
+	}
 }
 
 // recordsBefore sorts by chat and key, so that two writers take row locks in
@@ -56,7 +72,10 @@ func recordsBefore(a, b *omni.Envelope) bool {
 	return a.Seq < b.Seq
 }
 
-func queueRecords(b *pgx.Batch, sorted []*omni.Envelope) error {
+// queueRecords queues what records a batch. The map is filled when it has run:
+// the messages that were not there before, with their persons.
+func queueRecords(b *pgx.Batch, sorted []*omni.Envelope) (map[uuid.UUID]uuid.NullUUID, error) {
+	persons := map[uuid.UUID]uuid.NullUUID{}
 	var rows []messageRow
 	var rest []*omni.Envelope
 	for _, e := range sorted {
@@ -70,16 +89,24 @@ func queueRecords(b *pgx.Batch, sorted []*omni.Envelope) error {
 	if len(rows) > 0 {
 		p, err := json.Marshal(rows)
 		if err != nil {
-			return fmt.Errorf("encoding %d messages: %w", len(rows), err)
+			return nil, fmt.Errorf("encoding %d messages: %w", len(rows), err)
 		}
-		b.Queue(`SELECT record_messages($1)`, p)
+		b.Queue(`SELECT message_id, person_id FROM record_messages($1)`, p).Query(func(rows pgx.Rows) error {
+			var message uuid.UUID
+			var person uuid.NullUUID
+			_, err := pgx.ForEachRow(rows, []any{&message, &person}, func() error {
+				persons[message] = person
+				return nil
+			})
+			return err
+		})
 	}
 	for _, e := range rest {
 		if err := queueOther(b, e); err != nil {
-			return err
+			return nil, err
 		}
 	}
-	return nil
+	return persons, nil
 }
 
 // queueOther applies what is not a message of its own. Typing and presence are
@@ -124,6 +151,8 @@ type messageRow struct {
 	Content         message.Content     `json:"content"`
 	Text            string              `json:"text"`
 	Status          omni.Status         `json:"status"`
+	StatusReason    string              `json:"status_reason"`
+	Access          *accessRow          `json:"access"`
 	Facts           omni.MessageFacts   `json:"facts"`
 	ReplyTo         *uuid.UUID          `json:"reply_to"`
 	ReplyToExternal string              `json:"reply_to_external"`
@@ -133,6 +162,13 @@ type messageRow struct {
 	Traceparent     string              `json:"traceparent"`
 	Data            messageReceivedData `json:"data"`
 	EventType       omni.EventType      `json:"event_type"`
+}
+
+// accessRow is a decision that was no question.
+type accessRow struct {
+	Decision string `json:"decision"`
+	Reason   string `json:"reason"`
+	Mode     string `json:"mode"`
 }
 
 // messageReceivedData is the data of message.received and message.reaction;
@@ -179,11 +215,20 @@ func newMessageRow(e *omni.Envelope) messageRow {
 		id := omni.TargetMessageID(e.InstanceID, in.ReplyTo)
 		row.ReplyTo, row.ReplyToExternal = &id, in.ReplyTo
 	}
+	if a := e.Admission; a != nil && a.Status != "" {
+		row.Status, row.StatusReason = a.Status, a.Reason
+		if a.Access != nil {
+			row.Access = &accessRow{Decision: a.Access.Decision, Reason: a.Access.Reason, Mode: a.Access.Mode}
+		}
+	}
 	switch {
 	case in.Kind == message.KindReaction:
 		id := omni.TargetMessageID(e.InstanceID, in.TargetID)
 		row.ReplyTo, row.ReplyToExternal = &id, in.TargetID
-		row.EventType, row.Status = omni.EventMessageReaction, omni.StatusIgnored
+		row.EventType = omni.EventMessageReaction
+		if e.Admission == nil {
+			row.Status = omni.StatusIgnored
+		}
 	case in.IsFromMe:
 		// The operator wrote it on the platform itself.
 		row.EventType, row.Status, row.Data.Direction = omni.EventMessageSent, omni.StatusSent, omni.DirectionOutbound

@@ -57,9 +57,7 @@ func (w *world) receive(chat, sender, id, text string) omni.Envelope {
 
 func (w *world) admit(e omni.Envelope) {
 	w.t.Helper()
-	_, err := w.ResolveMessage(w.t.Context(), e.MessageID, w.attempt())
-	require.NoError(w.t, err)
-	_, err = w.CheckMessage(w.t.Context(), e.MessageID, omni.AccessDecision{Mode: "disabled", Decision: "allow"}, w.attempt())
+	_, err := w.CheckMessage(w.t.Context(), e.MessageID, omni.AccessDecision{Mode: "blocklist", Decision: "allow"}, w.attempt())
 	require.NoError(w.t, err)
 }
 

@@ -28,7 +28,7 @@ func BenchmarkRecorder(b *testing.B) {
 	if err != nil {
 		b.Fatal(err)
 	}
-	r := ingest.NewRecorder(ingest.RecorderDeps{Store: st, Bus: hub, Log: slog.New(slog.DiscardHandler)})
+	r := ingest.NewRecorder(ingest.RecorderDeps{Store: st, Instances: store.NewInstanceCache(st, time.Minute), Bus: hub, Log: slog.New(slog.DiscardHandler)})
 	if err := r.Start(b.Context()); err != nil {
 		b.Fatal(err)
 	}

@@ -93,7 +93,7 @@ func (w *world) publishRaw(payload string) uint64 {
 // recorder starts one over the given store.
 func (w *world) recorder(st ingest.RecorderStore) *ingest.Recorder {
 	w.t.Helper()
-	r := ingest.NewRecorder(ingest.RecorderDeps{Store: st, Bus: w.bus, Log: slog.New(slog.DiscardHandler)})
+	r := ingest.NewRecorder(ingest.RecorderDeps{Store: st, Instances: store.NewInstanceCache(w.store, time.Minute), Bus: w.bus, Log: slog.New(slog.DiscardHandler)})
 	w.run(r)
 	return r
 }

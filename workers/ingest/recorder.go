@@ -43,13 +43,20 @@ type RecorderStore interface {
 	HasLeader(ctx context.Context, name string) (bool, error)
 }
 
+// Admitter decides what the settings of instances alone decide;
+// *store.InstanceCache does.
+type Admitter interface {
+	Admit(ctx context.Context, batch []omni.Envelope) error
+}
+
 // RecorderDeps is what a recorder is handed.
 type RecorderDeps struct {
-	Store   RecorderStore
-	Bus     *bus.Bus
-	Log     *slog.Logger
-	Metrics *telemetry.Metrics // nil: none
-	Tracer  trace.Tracer       // nil: the global one
+	Store     RecorderStore
+	Instances Admitter
+	Bus       *bus.Bus
+	Log       *slog.Logger
+	Metrics   *telemetry.Metrics // nil: none
+	Tracer    trace.Tracer       // nil: the global one
 }
 
 // Recorder writes inbound events to Postgres, in the order of the stream. Of

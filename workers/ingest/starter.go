@@ -231,31 +231,21 @@ func (s *Starter) handle(ctx context.Context, it *item) (err error) {
 	return nil
 }
 
-// begins reports whether an event starts a workflow: a message that the
-// account did not write itself and that is no old history; a reaction where
-// the instance reacts to it.
+// begins reports whether an event starts a workflow. Where the recorder, which
+// may have seen other settings, thought it does, turn.Sweep finds the message.
 func (s *Starter) begins(ctx context.Context, e *omni.Envelope) (bool, error) {
 	in := &e.Event
 	if in.IsFromMe || in.Kind != message.KindMessage && in.Kind != message.KindReaction {
 		return false, nil
 	}
-	if in.Kind == message.KindMessage && !in.Backfill {
-		return true, nil
-	}
 	instance, err := s.deps.Instances.Get(ctx, e.InstanceID)
-	if errors.Is(err, omni.ErrNotFound) {
-		return false, nil // deleted since
+	if errors.Is(err, omni.ErrNotFound) { // deleted since
+		return in.Kind == message.KindMessage && !in.Backfill, nil
 	}
 	if err != nil {
 		return false, fmt.Errorf("reading instance %s: %w", e.InstanceID, err)
 	}
-	m := omni.InboundMessage{ID: e.MessageID, Kind: in.Kind, FromMe: in.IsFromMe, SenderID: in.Sender.ID, Text: in.Content.Text,
-		Content: in.Content, Facts: omni.FactsOf(in), SentAt: in.Timestamp}
-	refusal := omni.Refuse(instance.Settings, &m, time.Now())
-	if in.Kind == message.KindMessage {
-		return refusal != omni.RefusedTooOld, nil // the rest is the workflow's to decide, and to say
-	}
-	return refusal == omni.NotRefused, nil
+	return omni.Admit(instance.Settings, e).Begins, nil
 }
 
 func messageInput(ctx context.Context, e *omni.Envelope) workflows.MessageInput {

@@ -235,6 +235,9 @@ func (t *term) recordOnce(ctx context.Context, envs []omni.Envelope, floor uint6
 			err = newPanicError(p)
 		}
 	}()
+	if err := t.deps.Instances.Admit(ctx, envs); err != nil {
+		return err
+	}
 	return t.deps.Store.Record(ctx, envs, floor)
 }
 

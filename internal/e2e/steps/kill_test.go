@@ -31,8 +31,9 @@ type way struct {
 var (
 	quickWay = way{name: "quick", text: "one", want: []string{"one"},
 		settings: object{"agent": object{"provider": "echo", "quick": "always"}}}
+	// Access control is on, so that access.Check writes something.
 	regularWay = way{name: "regular", text: "one\n\ntwo", want: []string{"one", "two"},
-		settings: object{"agent": object{"provider": "echo", "quick": "never"}}}
+		settings: object{"agent": object{"provider": "echo", "quick": "never"}, "access": object{"mode": "blocklist"}}}
 	debouncedWay = way{name: "debounced", text: "one", want: []string{"one"},
 		settings: object{"agent": object{"provider": "echo", "quick": "always"},
 			"messaging": object{"debounceMode": "fixed", "debounceMs": 150}}}
@@ -70,14 +71,14 @@ func kills(w way, nth int, points ...string) []kill {
 func TestKillAtEveryStep(t *testing.T) {
 	t.Parallel()
 	lanes := map[string][]kill{
-		"quick, until answered": append(kills(quickWay, 1, "ResolveMessage", "CheckMessage", "JoinTurn", "AnswerTurn"),
+		"quick, until answered": append(kills(quickWay, 1, "InboundMessage", "JoinTurn", "AnswerTurn"),
 			kill{quickWay, after, "ReceiptPart", 1, &moment{When: before, Point: "FinishTurn"}}),
 		"quick, delivery": append(append(kills(quickWay, 1, "ClaimPart", "Send", "ReceiptPart"), kills(debouncedWay, 1, "CloseTurn")...),
 			kill{quickWay, after, "ReceiptPart", 1, &moment{When: after, Point: "FinishTurn"}}),
 		"regular, first part": append(append(kills(regularWay, 1, "AnswerTurn", "ClaimPart", "Send", "ReceiptPart"),
 			kills(regularWay, 1, "JoinTurn")...), kill{regularWay, after, "ReceiptPart", 2, &moment{When: before, Point: "FinishTurn"}}),
 		"regular, second part": append(append(kills(regularWay, 2, "ClaimPart", "Send", "ReceiptPart"),
-			kills(regularWay, 1, "ResolveMessage")...), kill{regularWay, after, "ReceiptPart", 2, &moment{When: after, Point: "FinishTurn"}}),
+			kills(regularWay, 1, "InboundMessage", "CheckMessage")...), kill{regularWay, after, "ReceiptPart", 2, &moment{When: after, Point: "FinishTurn"}}),
 	}
 	for name, list := range lanes {
 		t.Run(name, func(t *testing.T) {

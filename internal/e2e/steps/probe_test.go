@@ -67,9 +67,9 @@ func (s probedStore) around(ctx context.Context, m moment, call func() error) er
 	return nil
 }
 
-func (s probedStore) ResolveMessage(ctx context.Context, id uuid.UUID, a omni.Attempt) (m *omni.InboundMessage, err error) {
-	err = s.around(ctx, moment{Point: "ResolveMessage", Message: id}, func() error {
-		m, err = s.StepStore.ResolveMessage(ctx, id, a)
+func (s probedStore) InboundMessage(ctx context.Context, id uuid.UUID) (m *omni.InboundMessage, err error) {
+	err = s.around(ctx, moment{Point: "InboundMessage", Message: id}, func() error {
+		m, err = s.StepStore.InboundMessage(ctx, id)
 		return err
 	})
 	return m, err

@@ -31,8 +31,8 @@ func TestSignalDuringEachStep(t *testing.T) {
 		way   way
 		point string
 	}
-	steps := []step{{debouncedWay, "CloseTurn"}, {refusedWay, "GiveUpTurn"}, {refusedWay, "FinishTurn"}}
-	for _, point := range []string{"ResolveMessage", "CheckMessage", "JoinTurn", "AnswerTurn", "ClaimPart", "Send", "ReceiptPart"} {
+	steps := []step{{regularWay, "CheckMessage"}, {debouncedWay, "CloseTurn"}, {refusedWay, "GiveUpTurn"}, {refusedWay, "FinishTurn"}}
+	for _, point := range []string{"InboundMessage", "JoinTurn", "AnswerTurn", "ClaimPart", "Send", "ReceiptPart"} {
 		steps = append(steps, step{quickWay, point}, step{regularWay, point})
 	}
 	for _, s := range steps {

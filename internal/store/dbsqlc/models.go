@@ -211,7 +211,6 @@ type Message struct {
 	AccessDecision   *string
 	AccessRuleID     uuid.NullUUID
 	AccessReason     string
-	ResolvedAt       *time.Time
 	Seq              int64
 	TurnID           uuid.NullUUID
 	CorrelationID    uuid.NullUUID

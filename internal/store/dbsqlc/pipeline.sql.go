@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/google/uuid"
+	"github.com/jackc/pgx/v5/pgtype"
 )
 
 const CheckMessage = `-- name: CheckMessage :one
@@ -21,7 +22,7 @@ WITH m AS (
                       WHEN $1::text = 'allow' THEN 'processing' ELSE 'denied' END,
         updated_at = clock_timestamp()
     WHERE messages.id = $4 AND access_decision IS NULL
-    RETURNING id, tenant_id, instance_id, channel, chat_id, person_id, identity_id, direction, kind, external_id, external_key, content, text, status, status_reason, sender_name, sender_platform_id, from_me, facts, reply_to, reply_to_external, access_decision, access_rule_id, access_reason, resolved_at, seq, turn_id, correlation_id, traceparent, part_index, part_count, epoch, attempts, error, send_at, sent_at, edited_at, deleted_at, created_at, updated_at, yields
+    RETURNING id, tenant_id, instance_id, channel, chat_id, person_id, identity_id, direction, kind, external_id, external_key, content, text, status, status_reason, sender_name, sender_platform_id, from_me, facts, reply_to, reply_to_external, access_decision, access_rule_id, access_reason, seq, turn_id, correlation_id, traceparent, part_index, part_count, epoch, attempts, error, send_at, sent_at, edited_at, deleted_at, created_at, updated_at, yields
 ), said AS (
     INSERT INTO events (id, tenant_id, type, subject, instance_id, channel, chat_id, person_id, correlation_id, traceparent, data)
     SELECT uuid_v7(), m.tenant_id, 'access.checked', m.id::text, m.instance_id, m.channel, m.chat_id, m.person_id, m.id, m.traceparent,
@@ -67,6 +68,46 @@ func (q *Queries) CheckMessage(ctx context.Context, arg CheckMessageParams) (Che
 	return i, err
 }
 
+const InboundMessage = `-- name: InboundMessage :one
+SELECT person_id, status, text, facts, kind, from_me, sender_platform_id, content, sent_at, access_decision, access_rule_id, access_reason
+FROM messages WHERE id = $1
+`
+
+type InboundMessageRow struct {
+	PersonID         uuid.NullUUID
+	Status           string
+	Text             string
+	Facts            json.RawMessage
+	Kind             string
+	FromMe           bool
+	SenderPlatformID string
+	Content          json.RawMessage
+	SentAt           *time.Time
+	AccessDecision   *string
+	AccessRuleID     uuid.NullUUID
+	AccessReason     string
+}
+
+func (q *Queries) InboundMessage(ctx context.Context, id uuid.UUID) (InboundMessageRow, error) {
+	row := q.db.QueryRow(ctx, InboundMessage, id)
+	var i InboundMessageRow
+	err := row.Scan(
+		&i.PersonID,
+		&i.Status,
+		&i.Text,
+		&i.Facts,
+		&i.Kind,
+		&i.FromMe,
+		&i.SenderPlatformID,
+		&i.Content,
+		&i.SentAt,
+		&i.AccessDecision,
+		&i.AccessRuleID,
+		&i.AccessReason,
+	)
+	return i, err
+}
+
 const LedTurn = `-- name: LedTurn :one
 SELECT id, epoch FROM turns WHERE leader = $1 AND chat_id = $2 AND follows IS NULL ORDER BY created_at DESC LIMIT 1
 `
@@ -88,90 +129,60 @@ func (q *Queries) LedTurn(ctx context.Context, arg LedTurnParams) (LedTurnRow, e
 	return i, err
 }
 
-const MessageForJoin = `-- name: MessageForJoin :one
-SELECT person_id, status, text, facts, kind, from_me, sender_platform_id, content, sent_at FROM messages WHERE id = $1
+const StrandedMessages = `-- name: StrandedMessages :many
+SELECT id, tenant_id, instance_id, channel, chat_id, kind, external_id, seq, traceparent, created_at
+FROM messages
+WHERE status = 'received' AND direction = 'inbound' AND kind IN ('message', 'reaction')
+  AND created_at < clock_timestamp() - $1::interval
+ORDER BY created_at LIMIT $2
 `
 
-type MessageForJoinRow struct {
-	PersonID         uuid.NullUUID
-	Status           string
-	Text             string
-	Facts            json.RawMessage
-	Kind             string
-	FromMe           bool
-	SenderPlatformID string
-	Content          json.RawMessage
-	SentAt           *time.Time
+type StrandedMessagesParams struct {
+	OlderThan pgtype.Interval
+	LimitTo   int32
 }
 
-func (q *Queries) MessageForJoin(ctx context.Context, id uuid.UUID) (MessageForJoinRow, error) {
-	row := q.db.QueryRow(ctx, MessageForJoin, id)
-	var i MessageForJoinRow
-	err := row.Scan(
-		&i.PersonID,
-		&i.Status,
-		&i.Text,
-		&i.Facts,
-		&i.Kind,
-		&i.FromMe,
-		&i.SenderPlatformID,
-		&i.Content,
-		&i.SentAt,
-	)
-	return i, err
+type StrandedMessagesRow struct {
+	ID          uuid.UUID
+	TenantID    string
+	InstanceID  uuid.UUID
+	Channel     string
+	ChatID      uuid.UUID
+	Kind        string
+	ExternalID  string
+	Seq         int64
+	Traceparent string
+	CreatedAt   time.Time
 }
 
-const ResolveMessage = `-- name: ResolveMessage :one
-WITH m AS (
-    UPDATE messages SET resolved_at = clock_timestamp() WHERE messages.id = $1 AND resolved_at IS NULL
-    RETURNING id, tenant_id, instance_id, channel, chat_id, person_id, identity_id, direction, kind, external_id, external_key, content, text, status, status_reason, sender_name, sender_platform_id, from_me, facts, reply_to, reply_to_external, access_decision, access_rule_id, access_reason, resolved_at, seq, turn_id, correlation_id, traceparent, part_index, part_count, epoch, attempts, error, send_at, sent_at, edited_at, deleted_at, created_at, updated_at, yields
-), said AS (
-    INSERT INTO events (id, tenant_id, type, subject, instance_id, channel, chat_id, person_id, correlation_id, traceparent, data)
-    SELECT uuid_v7(), m.tenant_id, 'identity.resolved', coalesce(m.person_id::text, ''), m.instance_id, m.channel, m.chat_id,
-           m.person_id, m.id, m.traceparent,
-           jsonb_build_object('messageId', m.id, 'chatId', m.chat_id, 'instanceId', m.instance_id, 'personId', m.person_id,
-                              'identityId', m.identity_id)
-           || step_data('identity.Resolve', $2::timestamptz, $3::int)
-    FROM m
-)
-SELECT m.person_id, m.status, m.text, m.facts, m.kind, m.from_me, m.sender_platform_id, m.content, m.sent_at FROM m
-UNION ALL
-SELECT o.person_id, o.status, o.text, o.facts, o.kind, o.from_me, o.sender_platform_id, o.content, o.sent_at
-FROM messages o WHERE o.id = $1 AND NOT EXISTS (SELECT 1 FROM m)
-`
-
-type ResolveMessageParams struct {
-	ID        uuid.UUID
-	StartedAt time.Time
-	Attempt   int32
-}
-
-type ResolveMessageRow struct {
-	PersonID         uuid.NullUUID
-	Status           string
-	Text             string
-	Facts            json.RawMessage
-	Kind             string
-	FromMe           bool
-	SenderPlatformID string
-	Content          json.RawMessage
-	SentAt           *time.Time
-}
-
-// The person of a message. The first call of a message says so in the log.
-func (q *Queries) ResolveMessage(ctx context.Context, arg ResolveMessageParams) (ResolveMessageRow, error) {
-	row := q.db.QueryRow(ctx, ResolveMessage, arg.ID, arg.StartedAt, arg.Attempt)
-	var i ResolveMessageRow
-	err := row.Scan(
-		&i.PersonID,
-		&i.Status,
-		&i.Text,
-		&i.Facts,
-		&i.Kind,
-		&i.FromMe,
-		&i.SenderPlatformID,
-		&i.Content,
-		&i.SentAt,
-	)
-	return i, err
+// Recorded to be begun, but nobody has.
+func (q *Queries) StrandedMessages(ctx context.Context, arg StrandedMessagesParams) ([]StrandedMessagesRow, error) {
+	rows, err := q.db.Query(ctx, StrandedMessages, arg.OlderThan, arg.LimitTo)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var items []StrandedMessagesRow
+	for rows.Next() {
+		var i StrandedMessagesRow
+		if err := rows.Scan(
+			&i.ID,
+			&i.TenantID,
+			&i.InstanceID,
+			&i.Channel,
+			&i.ChatID,
+			&i.Kind,
+			&i.ExternalID,
+			&i.Seq,
+			&i.Traceparent,
+			&i.CreatedAt,
+		); err != nil {
+			return nil, err
+		}
+		items = append(items, i)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
 }
