@@ -12,7 +12,7 @@ import (
 // in one of its.
 func RecordIn(ctx context.Context, tx pgx.Tx, e omni.Envelope) error {
 	var b pgx.Batch
-	if err := queueRecords(&b, []*omni.Envelope{&e}); err != nil {
+	if _, err := queueRecords(&b, []*omni.Envelope{&e}); err != nil {
 		return err
 	}
 	return tx.SendBatch(ctx, &b).Close()
