@@ -1,6 +1,7 @@
 package activities
 
 import (
+	"errors"
 	"time"
 
 	"github.com/google/uuid"
@@ -32,7 +33,8 @@ type SendOutput struct {
 
 // The stable types of delivery errors.
 const (
-	ErrTypeDeliverLater = "deliver_later" // not sent: rate limited, not connected, or another sender is at work
+	ErrTypeDeliverLater   = "deliver_later"   // not sent: not connected, or another sender is at work
+	ErrTypeDeliverLimited = "deliver_limited" // not sent: not before the platform, or its rate limit, says so
 )
 
 // Send runs deliver.Send: locally for one part on a quick channel, else as a
@@ -44,6 +46,9 @@ func Send(ctx workflow.Context, in SendInput, isQuick bool) (SendOutput, error) 
 		if err == nil || Final(err) {
 			return out, err
 		}
+		if err := waitLimited(ctx, err); err != nil {
+			return out, err
+		}
 	}
 	return runRegular[SendOutput](workflow.WithActivityOptions(ctx, workflow.ActivityOptions{
 		TaskQueue:           QueueDelivery,
@@ -53,4 +58,14 @@ func Send(ctx workflow.Context, in SendInput, isQuick bool) (SendOutput, error) 
 			InitialInterval: time.Second, BackoffCoefficient: 2, MaximumInterval: 30 * time.Second,
 		},
 	}), DeliverSend, in)
+}
+
+// waitLimited waits as long as the quick path was told to: a regular activity
+// would be told the same, only later.
+func waitLimited(ctx workflow.Context, failure error) error {
+	app, ok := errors.AsType[*temporal.ApplicationError](failure)
+	if !ok || app.Type() != ErrTypeDeliverLimited || app.NextRetryDelay() <= 0 {
+		return nil
+	}
+	return workflow.NewTimerWithOptions(ctx, app.NextRetryDelay(), workflow.TimerOptions{Summary: app.Message()}).Get(ctx, nil)
 }

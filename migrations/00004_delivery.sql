@@ -9,7 +9,7 @@
 -- owner's former process is void.
 
 CREATE TYPE part_view AS (
-    state          text,  -- claimed resume settle busy done stopped cancelled adopted expired
+    state          text,  -- claimed resume settle busy later done stopped cancelled adopted expired
     message_id     uuid,
     part_index     int,
     part_count     int,
@@ -140,7 +140,11 @@ BEGIN
         RETURN v;
     END IF;
     IF v.sent = 0 AND m.status = 'queued' AND coalesce(t.reopened_at, t.closed_at) + p_ttl < now_ THEN
-        v.state := 'expired';
+        v.state := 'expired'; v.error := parts_expire(t, p_ttl);
+        RETURN v;
+    END IF;
+    IF m.status = 'queued' AND m.retry_at > now_ THEN
+        v.state := 'later'; v.error := m.error; v.wait_ms := ceil(extract(epoch FROM m.retry_at - now_) * 1000);
         RETURN v;
     END IF;
     UPDATE turns SET sender = p_sender, sender_until = now_ + interval '15 seconds', due_at = turn_due(due_at, interval '60 seconds')
@@ -184,11 +188,17 @@ BEGIN
         RETURN v;
     END IF;
     IF m.status <> 'sending' AND coalesce(m.send_at, m.created_at) + p_ttl < now_ THEN
-        UPDATE messages SET status = 'expired', updated_at = now_ WHERE id = p_message;
+        v.error := too_old(p_ttl);
+        UPDATE messages SET status = 'expired', status_reason = v.error, error = v.error, updated_at = now_ WHERE id = p_message;
         INSERT INTO events (id, tenant_id, type, subject, instance_id, channel, chat_id, person_id, correlation_id, data)
         VALUES (uuid_v7(), m.tenant_id, 'message.expired', m.id::text, m.instance_id, m.channel, m.chat_id, m.person_id, m.correlation_id,
-                jsonb_build_object('messageId', m.id, 'chatId', m.chat_id, 'instanceId', m.instance_id, 'direction', 'outbound'));
+                jsonb_build_object('messageId', m.id, 'chatId', m.chat_id, 'instanceId', m.instance_id, 'direction', 'outbound',
+                    'error', v.error));
         v.state := 'expired';
+        RETURN v;
+    END IF;
+    IF m.status = 'queued' AND m.retry_at > now_ THEN
+        v.state := 'later'; v.error := m.error; v.wait_ms := ceil(extract(epoch FROM m.retry_at - now_) * 1000);
         RETURN v;
     END IF;
     UPDATE chats SET delivering = p_message, delivering_until = now_ + interval '15 seconds' WHERE id = p_chat;
@@ -197,11 +207,11 @@ END $$;
 -- +goose StatementEnd
 
 -- What came of a part. 'queued': known not to have been sent, to be tried
--- again. The receipt of the last part finishes the turn in the same
+-- again, and not before p_retry. The receipt of the last part finishes the turn in the same
 -- transaction. An unknown part may still become sent (a late receipt).
 -- +goose StatementBegin
 CREATE FUNCTION part_receipt(p_chat uuid, p_message uuid, p_status text, p_external text, p_error text, p_turn uuid,
-    p_workflow text, p_epoch int, p_finish_as text, p_started timestamptz, p_attempt int,
+    p_workflow text, p_epoch int, p_finish_as text, p_started timestamptz, p_attempt int, p_retry interval,
     OUT finished boolean, OUT wake text[]) LANGUAGE plpgsql AS $$
 DECLARE
     m    messages;
@@ -212,7 +222,8 @@ BEGIN
     PERFORM FROM chats WHERE id = p_chat FOR NO KEY UPDATE;
     UPDATE messages SET status = p_status, error = p_error, updated_at = clock_timestamp(),
         external_id = CASE WHEN p_external <> '' THEN p_external ELSE external_id END,
-        sent_at = CASE WHEN p_status = 'sent' THEN clock_timestamp() ELSE sent_at END
+        sent_at = CASE WHEN p_status = 'sent' THEN clock_timestamp() ELSE sent_at END,
+        retry_at = CASE WHEN p_status = 'queued' THEN clock_timestamp() + p_retry END
     WHERE id = p_message AND (status IN ('sending', 'unknown') OR status = 'queued' AND p_status <> 'queued')
     RETURNING * INTO m;
     IF NOT FOUND THEN
@@ -290,7 +301,7 @@ END $$;
 
 -- +goose Down
 DROP FUNCTION sender_release(uuid, uuid, text), sender_renew(uuid, uuid, text),
-    part_receipt(uuid, uuid, text, text, text, uuid, text, int, text, timestamptz, int),
+    part_receipt(uuid, uuid, text, text, text, uuid, text, int, text, timestamptz, int, interval),
     outbound_claim(uuid, uuid, text, interval, timestamptz),
     part_claim(uuid, uuid, text, int, text, interval, boolean, timestamptz), part_settle(chats, turns, int, text, timestamptz, int),
     part_take(messages, chats, int, timestamptz), lease_free(text, timestamptz, text);

@@ -272,6 +272,34 @@ func TestDeliveryOutcomes(t *testing.T) {
 	}
 }
 
+// The quick path is told to wait: the workflow does, visibly, before anybody
+// is asked again. Another failure of it is taken over at once.
+func TestQuickDeliveryWaitsAsTold(t *testing.T) {
+	t.Parallel()
+	for errType, want := range map[string]time.Duration{activities.ErrTypeDeliverLimited: 7 * time.Second, activities.ErrTypeDeliverLater: 0} {
+		t.Run(errType, func(t *testing.T) {
+			t.Parallel()
+			h := newHands(t)
+			h.joins(closed(true))
+			h.OnActivity(activities.AgentReply, mock.Anything, mock.Anything).
+				Return(activities.ReplyOutput{State: activities.StateClosed, Parts: 1, QuickDelivery: true}, nil)
+			var refused, asked time.Time
+			h.OnActivity(activities.DeliverSend, mock.Anything, mock.Anything).Return(
+				func(ctx context.Context, _ activities.SendInput) (activities.SendOutput, error) {
+					if activity.GetInfo(ctx).IsLocalActivity {
+						refused = h.Now()
+						return activities.SendOutput{}, temporal.NewApplicationErrorWithOptions("429", errType,
+							temporal.ApplicationErrorOptions{NextRetryDelay: 7 * time.Second})
+					}
+					asked = h.Now()
+					return activities.SendOutput{Outcome: activities.OutcomeAnswered, Finished: true}, nil
+				})
+			require.Equal(t, activities.OutcomeAnswered, h.run().Outcome)
+			require.Equal(t, want, asked.Sub(refused).Round(time.Second))
+		})
+	}
+}
+
 // An old duplicate, or this workflow before a restart that came between its
 // last step and the end of its workflow task: the side effects are still owed.
 func TestMessageWithAnOutcomeOnlyWakes(t *testing.T) {

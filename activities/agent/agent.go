@@ -70,6 +70,4 @@ const (
 	// retryWithin is the longest pause between two attempts that the catalogue
 	// allows, with slack for a busy queue.
 	retryWithin = 60 * time.Second
-	// typingEvery renews the indicator: platforms show it for about 5 s.
-	typingEvery = 4 * time.Second
 )

@@ -2,6 +2,7 @@ package agent_test
 
 import (
 	"context"
+	"fmt"
 	"net/http"
 	"testing"
 	"time"
@@ -319,21 +320,36 @@ func TestATakeoverDuringAFailingCall(t *testing.T) {
 	require.Equal(t, activities.StateCancelled, out.State)
 }
 
+// Somebody is at work from the call on, or from noticeSeconds on where that is
+// said; not after the answer.
 func TestTypingWhileTheAgentThinks(t *testing.T) {
 	t.Parallel()
-	var w *world
-	w = newWorld(t, func(rw http.ResponseWriter, r *http.Request) {
-		select {
-		case c := <-w.typed:
-			w.typed <- c
-			says("thought about it")(rw, r)
-		case <-r.Context().Done():
-		}
-	})
-	w.caps.Typing = true
-	w.inst.Settings.Agent.NoticeSeconds = 1
-	require.Equal(t, []string{"thought about it"}, w.converse(w.say(dm, "Ana", "hello")))
-	require.Equal(t, "c1", (<-w.typed).ID)
+	for notice, after := range map[int]time.Duration{0: 700 * time.Millisecond, 1: time.Second} {
+		t.Run(fmt.Sprint(notice), func(t *testing.T) {
+			t.Parallel()
+			var w *world
+			called, typed := make(chan time.Time, 1), make(chan time.Time, 1)
+			w = newWorld(t, func(rw http.ResponseWriter, r *http.Request) {
+				called <- time.Now()
+				select {
+				case c := <-w.typed:
+					typed <- time.Now()
+					w.typed <- c
+					says("thought about it")(rw, r)
+				case <-r.Context().Done():
+				}
+			})
+			w.caps.Typing, w.caps.TypingSeconds = true, 0.02
+			w.inst.Settings.Agent.NoticeSeconds = notice
+			require.Equal(t, []string{"thought about it"}, w.converse(w.say(dm, "Ana", "hello")))
+			require.InDelta(t, after.Seconds(), (<-typed).Sub(<-called).Seconds(), 0.5)
+			require.Equal(t, "c1", (<-w.typed).ID)
+			for len(w.typed) > 0 {
+				<-w.typed
+			}
+			require.Never(t, func() bool { return len(w.typed) > 0 }, 100*time.Millisecond, 10*time.Millisecond, "it ended with the answer")
+		})
+	}
 }
 
 // As a regular activity the step sends heartbeats while the agent thinks.

@@ -4,31 +4,26 @@ import (
 	"context"
 	"time"
 
+	"github.com/omnihub/omni/activities"
 	"github.com/omnihub/omni/channels/message"
+	"github.com/omnihub/omni/internal/omni"
 )
 
-// showTyping shows that somebody is at work once the agent has thought for
-// noticeSeconds, until stop is called.
+// typingAfter keeps the indicator from flickering: most answers of quick
+// agents are there before.
+const typingAfter = 700 * time.Millisecond
+
+// showTyping shows that somebody is at work while the agent thinks, until stop
+// is called: an answer, a failure or a cancel. It is not shown afterwards; what
+// the platform shows still ends by itself. With noticeSeconds it begins only then.
 func (c *call) showTyping(ctx context.Context, chat message.Chat) (stop func()) {
-	if c.agent.NoticeSeconds <= 0 || c.Typer == nil || chat.ID == "" || !c.Capabilities(c.turn.Channel).Typing {
+	caps := c.Capabilities(c.turn.Channel)
+	if c.Typer == nil || chat.ID == "" || !caps.Typing {
 		return func() {}
 	}
-	ctx, cancel := context.WithCancel(ctx)
-	stopped := make(chan struct{})
-	go func() {
-		defer close(stopped)
-		timer := time.NewTimer(time.Duration(c.agent.NoticeSeconds) * time.Second)
-		defer timer.Stop()
-		for {
-			select {
-			case <-ctx.Done():
-				return
-			case <-timer.C:
-			}
-			// An indicator that fails is no reason to stop.
-			_ = c.Typer.Typing(ctx, c.turn.Channel, c.turn.InstanceID, chat)
-			timer.Reset(typingEvery)
-		}
-	}()
-	return func() { cancel(); <-stopped }
+	after := max(typingAfter, time.Duration(c.agent.NoticeSeconds)*time.Second)
+	return activities.ShowTyping(ctx, after, omni.TypingEvery(caps), func(ctx context.Context) {
+		// An indicator that fails is no reason to stop.
+		_ = c.Typer.Typing(ctx, c.turn.Channel, c.turn.InstanceID, chat)
+	})
 }

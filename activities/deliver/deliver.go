@@ -18,6 +18,11 @@ import (
 type Store interface {
 	ClaimPart(ctx context.Context, p omni.ClaimParams) (omni.PartClaim, error)
 	ClaimOutbound(ctx context.Context, p omni.ClaimParams) (omni.PartClaim, error)
+	// UncertainPart notes that a part which may have arrived is sent again, and
+	// returns how often that has been.
+	UncertainPart(ctx context.Context, id uuid.UUID, reason string) (times int, err error)
+	// PartLength returns the characters of a part, 0 where there is none.
+	PartLength(ctx context.Context, turn uuid.UUID, index int) (int, error)
 	ReceiptPart(ctx context.Context, p omni.ReceiptParams) (finished bool, wake []string, err error)
 	RenewSender(ctx context.Context, chat, unit uuid.UUID, sender string) error
 	ReleaseSender(ctx context.Context, chat, unit uuid.UUID, sender string) error
@@ -28,6 +33,8 @@ type Store interface {
 type Gateway interface {
 	Send(ctx context.Context, channelType string, instanceID uuid.UUID, op channels.Operation, out message.Outbound,
 		deadline time.Time) (message.Receipt, error)
+	// Withdraw says that a key is not to be sent any more, if it was not begun.
+	Withdraw(channelType string, instanceID uuid.UUID, key string) error
 	// Outcome asks what became of a key: nil if nothing is remembered.
 	Outcome(ctx context.Context, channelType string, instanceID uuid.UUID, key string) (*channels.Reply, error)
 }
@@ -76,6 +83,17 @@ const (
 	busyWithin = 2 * time.Second
 	// retryFirst is the first pause after a hand-over that did not happen.
 	retryFirst = time.Second
+	retryMost  = 30 * time.Second
+	// limitedWithin is how much of a platform's wait the step waits out itself.
+	limitedWithin = 500 * time.Millisecond
+	// atOnce is the pause where the next try will find another truth in the rows.
+	atOnce = 20 * time.Millisecond
+	// receiptWithin bounds writing down what came of a part.
+	receiptWithin = 10 * time.Second
+	// typingWithin is how long an indicator is worth showing.
+	typingWithin = 3 * time.Second
+	// maxResends is how often policy resend risks another bubble of one part.
+	maxResends = 3
 	// reconnectFirst grows with each try to reconnectMost while no session
 	// serves the instance.
 	reconnectFirst = 300 * time.Millisecond
@@ -113,8 +131,7 @@ func (d *delivery) unit() uuid.UUID {
 func (d *delivery) claim(ctx context.Context) (omni.PartClaim, error) {
 	p := omni.ClaimParams{ChatID: d.in.Turn.ChatID, TurnID: d.in.Turn.TurnID, MessageID: d.in.Outbound.UUID,
 		WorkflowID: d.in.Turn.WorkflowID, Epoch: d.in.Turn.Epoch, Sender: d.sender,
-		TTL:         time.Duration(d.inst.Settings.Messaging.ReplyTTLSeconds) * time.Second,
-		SkipUnknown: d.inst.Settings.Messaging.UnknownPolicy == "skip", StartedAt: time.Now()}
+		TTL: d.ttl(), SkipUnknown: d.inst.Settings.Messaging.UnknownPolicy == omni.UnknownSkip, StartedAt: time.Now()}
 	if d.in.Outbound.Valid {
 		return d.Store.ClaimOutbound(ctx, p)
 	}

@@ -7,7 +7,6 @@ import (
 	"time"
 
 	"github.com/google/uuid"
-	"go.temporal.io/sdk/temporal"
 
 	"github.com/omnihub/omni/activities"
 	"github.com/omnihub/omni/channels"
@@ -36,7 +35,6 @@ func (a *Activities) Send(ctx context.Context, in activities.SendInput) (activit
 	}
 	defer activities.Heartbeat(ctx)()
 	defer d.renew(ctx)()
-
 	var out activities.SendOutput
 	defer func() {
 		if !out.Finished { // also where run panics
@@ -63,6 +61,9 @@ func (a *Activities) orphaned(ctx context.Context, in activities.SendInput) (act
 func (d *delivery) run(ctx context.Context) (activities.SendOutput, error) {
 	var busySince time.Time
 	for {
+		if ctx.Err() != nil { // before a part is claimed that nobody would hand over
+			return activities.SendOutput{}, ctx.Err()
+		}
 		c, err := d.claim(ctx)
 		if err != nil {
 			return activities.SendOutput{}, err
@@ -86,6 +87,10 @@ func (d *delivery) run(ctx context.Context) (activities.SendOutput, error) {
 				busySince = time.Now()
 			}
 			if err := d.waitBusy(ctx, c, busySince); err != nil {
+				return activities.SendOutput{}, err
+			}
+		case "later":
+			if err := d.waitLimited(ctx, c); err != nil {
 				return activities.SendOutput{}, err
 			}
 		default:
@@ -126,58 +131,25 @@ func (d *delivery) part(ctx context.Context, c omni.PartClaim) (out activities.S
 	if err == nil {
 		return d.sent(ctx, c, receipt)
 	}
+	var send *channels.SendError
+	if !errors.As(err, &send) {
+		return out, false, err
+	}
 	if ctx.Err() != nil {
 		// Out of time with the request under way: the part stays in sending,
 		// and whoever goes on finds out.
 		return out, false, ctx.Err()
 	}
-	var send *channels.SendError
-	if !errors.As(err, &send) {
-		return out, false, err
+	if d.isCut() && send.Certain && send.Kind.Retryable() {
+		_, _, err := d.receipt(ctx, c, omni.ReceiptParams{Status: string(omni.StatusQueued), Error: send.Error()})
+		return out, err == nil, err // the next claim says that it is over
 	}
 	return d.notSent(ctx, c, send)
 }
 
-func (d *delivery) handOver(ctx context.Context, c omni.PartClaim) (message.Receipt, error) {
-	started := time.Now()
-	deadline := started.Add(sendTimeout)
-	if at, ok := ctx.Deadline(); ok && at.Before(deadline) {
-		deadline = at
-	}
-	ctx, cancel := context.WithDeadline(ctx, deadline)
-	defer cancel()
-	r, err := d.Gateway.Send(ctx, d.in.Turn.Channel, d.in.Turn.InstanceID, channels.OpSend, d.outbound(c), deadline)
-	took := time.Since(started)
-	if err != nil {
-		d.Observe(ctx, d.in.Turn.Channel, "failed", took)
-		return r, err
-	}
-	d.Latencies.Observe(d.in.Turn.Channel, took)
-	d.Observe(ctx, d.in.Turn.Channel, "sent", took)
-	return r, nil
-}
-
-// resume finds out about a part that somebody may have handed over: the
-// gateway may remember; a channel that takes a client id is simply asked
-// again with the same one; else it is unknown.
-func (d *delivery) resume(ctx context.Context, c omni.PartClaim) (message.Receipt, error) {
-	reply, err := d.Gateway.Outcome(ctx, d.in.Turn.Channel, d.in.Turn.InstanceID, c.MessageID.String())
-	switch {
-	case err != nil || reply == nil: // nothing is remembered, or nobody can be asked
-	case reply.Receipt != nil:
-		return *reply.Receipt, nil
-	case reply.Error != nil && reply.Error.Certain && !reply.Error.Kind.Retryable():
-		return message.Receipt{}, reply.Error.AsSendError()
-	}
-	if d.caps.IdempotentSend || d.inst.Settings.Messaging.UnknownPolicy == "resend" {
-		return d.handOver(ctx, c)
-	}
-	return message.Receipt{}, &channels.SendError{Kind: channels.ErrUnknown, Reason: "a former sender may have sent it"}
-}
-
 // sent records the receipt; the last one finishes the turn.
 func (d *delivery) sent(ctx context.Context, c omni.PartClaim, r message.Receipt) (activities.SendOutput, bool, error) {
-	finished, wake, err := d.receipt(ctx, c, omni.StatusSent, r.ExternalID, "")
+	finished, wake, err := d.receipt(ctx, c, omni.ReceiptParams{Status: string(omni.StatusSent), ExternalID: r.ExternalID})
 	if err != nil {
 		return activities.SendOutput{}, false, err
 	}
@@ -194,38 +166,86 @@ func (d *delivery) sent(ctx context.Context, c omni.PartClaim, r message.Receipt
 
 // notSent decides what a failed hand-over means.
 func (d *delivery) notSent(ctx context.Context, c omni.PartClaim, send *channels.SendError) (activities.SendOutput, bool, error) {
-	out := activities.SendOutput{Sent: c.Sent, Error: send.Error()}
 	switch {
-	case send.Certain && send.Kind.Retryable() && !d.tooOld():
-		if _, _, err := d.receipt(ctx, c, omni.StatusQueued, "", send.Error()); err != nil {
-			return out, false, err
-		}
-		if send.Kind == channels.ErrNotConnected && send.RetryAfter == 0 {
-			// Nobody was bothered: the session is coming up, usually within a second.
-			send.RetryAfter = min(time.Duration(c.Attempts)*reconnectFirst, reconnectMost)
-		}
-		return out, false, later(send.Error(), send.RetryAfter, c.Attempts)
+	case send.Certain && send.Kind.Retryable():
+		return d.postpone(ctx, c, send)
 	case send.Certain || d.caps.IdempotentSend && !send.Kind.Retryable() && send.Kind != channels.ErrUnknown:
-		_, _, err := d.receipt(ctx, c, omni.StatusFailed, "", send.Error())
-		out.Outcome = activities.OutcomeFailed
-		return out, false, err
+		return d.failed(ctx, c, send)
 	case d.caps.IdempotentSend && !d.tooOld():
 		// The same key again: the part stays in sending.
-		return out, false, later(send.Error(), send.RetryAfter, c.Attempts)
-	case d.inst.Settings.Messaging.UnknownPolicy == "resend" && !d.tooOld():
-		return out, false, later(send.Error(), send.RetryAfter, c.Attempts)
+		return activities.SendOutput{}, false, again(send.Error(), pause(send.RetryAfter, c.Attempts))
 	}
-	if _, _, err := d.receipt(ctx, c, omni.StatusUnknown, "", send.Error()); err != nil {
-		return out, false, err
+	resend, err := d.mayResend(ctx, c, send)
+	if err != nil {
+		return activities.SendOutput{}, false, err
 	}
-	out.Outcome = activities.OutcomeUnknown
-	return out, d.inst.Settings.Messaging.UnknownPolicy == "skip" && !d.in.Outbound.Valid, nil
+	if resend {
+		return activities.SendOutput{}, false, again(send.Error(), pause(send.RetryAfter, c.Attempts))
+	}
+	return d.unknown(ctx, c, send)
 }
 
-func (d *delivery) receipt(ctx context.Context, c omni.PartClaim, status omni.Status, externalID, reason string) (bool, []string, error) {
-	p := omni.ReceiptParams{ChatID: d.in.Turn.ChatID, MessageID: c.MessageID, Status: string(status), ExternalID: externalID,
-		Error: reason, WorkflowID: d.in.Turn.WorkflowID, Epoch: d.in.Turn.Epoch, FinishAs: d.finishAs(),
-		Attempt: omni.Attempt{StartedAt: d.attempt.StartedAt, Number: c.Attempts}}
+// postpone is for a part that is known not to have been sent. Where the
+// platform says how long to wait, the row does too: whoever goes on waits.
+func (d *delivery) postpone(ctx context.Context, c omni.PartClaim, send *channels.SendError) (activities.SendOutput, bool, error) {
+	if d.tooOld() && c.Sent > 0 { // what is begun can no longer expire
+		return d.failed(ctx, c, send)
+	}
+	p := omni.ReceiptParams{Status: string(omni.StatusQueued), Error: send.Error()}
+	wait := pause(send.RetryAfter, c.Attempts)
+	switch {
+	case send.Kind == channels.ErrRateLimited:
+		wait = d.untilTooOld(c, wait)
+		p.RetryAfter = wait
+		p.Error = limitedReason(send, wait)
+	case send.Kind == channels.ErrNotConnected && send.RetryAfter == 0:
+		// Nobody was bothered: the session is coming up, usually within a second.
+		wait = min(time.Duration(c.Attempts)*reconnectFirst, reconnectMost)
+	}
+	if _, _, err := d.receipt(ctx, c, p); err != nil {
+		return activities.SendOutput{}, false, err
+	}
+	if d.tooOld() { // the next claim says so
+		return activities.SendOutput{}, false, again(send.Error(), atOnce)
+	}
+	if p.RetryAfter > 0 {
+		return activities.SendOutput{}, false, limited(p.Error, wait)
+	}
+	return activities.SendOutput{}, false, again(send.Error(), wait)
+}
+
+func (d *delivery) failed(ctx context.Context, c omni.PartClaim, send *channels.SendError) (activities.SendOutput, bool, error) {
+	_, _, err := d.receipt(ctx, c, omni.ReceiptParams{Status: string(omni.StatusFailed), Error: send.Error()})
+	return activities.SendOutput{Outcome: activities.OutcomeFailed, Sent: c.Sent, Error: send.Error()}, false, err
+}
+
+// unknown parks a part: a receipt of the platform or a person may say later
+// what became of it. With policy skip the others go on.
+func (d *delivery) unknown(ctx context.Context, c omni.PartClaim, send *channels.SendError) (activities.SendOutput, bool, error) {
+	if _, _, err := d.receipt(ctx, c, omni.ReceiptParams{Status: string(omni.StatusUnknown), Error: send.Error()}); err != nil {
+		return activities.SendOutput{}, false, err
+	}
+	out := activities.SendOutput{Outcome: activities.OutcomeUnknown, Sent: c.Sent, Error: send.Error()}
+	return out, d.inst.Settings.Messaging.UnknownPolicy == omni.UnknownSkip && !d.in.Outbound.Valid, nil
+}
+
+// mayResend says whether policy resend lets a part go out once more, at the
+// risk of a second bubble; and no more than maxResends.
+func (d *delivery) mayResend(ctx context.Context, c omni.PartClaim, send *channels.SendError) (bool, error) {
+	if d.inst.Settings.Messaging.UnknownPolicy != omni.UnknownResend || d.tooOld() {
+		return false, nil
+	}
+	times, err := d.Store.UncertainPart(ctx, c.MessageID, send.Error())
+	return times <= maxResends, err
+}
+
+// receipt records what came of a part, also where the turn was cancelled
+// meanwhile: what happened, happened.
+func (d *delivery) receipt(ctx context.Context, c omni.PartClaim, p omni.ReceiptParams) (bool, []string, error) {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), receiptWithin)
+	defer cancel()
+	p.ChatID, p.MessageID, p.WorkflowID, p.Epoch = d.in.Turn.ChatID, c.MessageID, d.in.Turn.WorkflowID, d.in.Turn.Epoch
+	p.FinishAs, p.Attempt = d.finishAs(), omni.Attempt{StartedAt: d.attempt.StartedAt, Number: c.Attempts}
 	if !d.in.Outbound.Valid {
 		p.TurnID = uuid.NullUUID{UUID: d.in.Turn.TurnID, Valid: true}
 	}
@@ -237,57 +257,4 @@ func (d *delivery) finishAs() string {
 		return activities.OutcomeFallback
 	}
 	return activities.OutcomeAnswered
-}
-
-// tooOld: the step has been tried for as long as a reply is worth sending.
-func (d *delivery) tooOld() bool {
-	ttl := time.Duration(d.inst.Settings.Messaging.ReplyTTLSeconds) * time.Second
-	return !d.attempt.ScheduledAt.IsZero() && time.Since(d.attempt.ScheduledAt) > ttl
-}
-
-// waitBusy waits for the other sender a little; then the activity is retried.
-func (d *delivery) waitBusy(ctx context.Context, c omni.PartClaim, since time.Time) error {
-	wait := min(max(c.Wait, 20*time.Millisecond), 250*time.Millisecond)
-	if time.Since(since)+wait > busyWithin {
-		return later("another sender is at work", c.Wait, 1)
-	}
-	return sleep(ctx, wait, nil)
-}
-
-// humanDelay pauses between two parts, typing shown where the channel can.
-func (d *delivery) humanDelay(ctx context.Context, c omni.PartClaim) error {
-	delay := time.Duration(d.inst.Settings.Messaging.SplitDelayMs) * time.Millisecond
-	if delay <= 0 || c.Part.Index+1 >= c.Part.Count {
-		return nil
-	}
-	if d.caps.Typing {
-		typing := message.Outbound{ID: c.MessageID.String(), Kind: message.KindTyping, Chat: c.Chat}
-		// An indicator that fails is no reason to stop.
-		_, _ = d.Gateway.Send(ctx, d.in.Turn.Channel, d.in.Turn.InstanceID, channels.OpTyping, typing, time.Now().Add(delay))
-	}
-	return sleep(ctx, delay, d.cut)
-}
-
-// sleep pauses, at most until cut is closed.
-func sleep(ctx context.Context, pause time.Duration, cut <-chan struct{}) error {
-	timer := time.NewTimer(pause)
-	defer timer.Stop()
-	select {
-	case <-ctx.Done():
-		return ctx.Err()
-	case <-cut: // the next claim says what is left to do
-		return nil
-	case <-timer.C:
-		return nil
-	}
-}
-
-// later asks Temporal to try again: after what the platform said, else with
-// growing pauses.
-func later(reason string, after time.Duration, attempts int) error {
-	if after <= 0 {
-		after = min(retryFirst<<min(max(attempts-1, 0), 5), 30*time.Second)
-	}
-	return temporal.NewApplicationErrorWithOptions(reason, activities.ErrTypeDeliverLater,
-		temporal.ApplicationErrorOptions{NextRetryDelay: after})
 }

@@ -34,11 +34,21 @@ type script struct {
 	caps     channels.Capabilities
 	end      string
 	cut      func() // what the cancel of the turn calls
+	endWait  time.Duration
+
+	retryAfter time.Duration // of the last receipt
+	reason     string
+	uncertain  int
+	typed      []time.Time
+	typing     func(ctx context.Context)
+	shownAt    []time.Time
+	withdrawn  chan string
+	waits      func(ctx context.Context) // a slow platform
 }
 
 func newScript(texts ...string) *script {
 	s := &script{inst: omni.Instance{ID: uuid.New(), Channel: "custom", Settings: omni.DefaultSettings()},
-		platform: func(int, message.Outbound) error { return nil }}
+		platform: func(int, message.Outbound) error { return nil }, withdrawn: make(chan string, 8)}
 	for i, text := range texts {
 		s.parts = append(s.parts, omni.PartClaim{MessageID: uuid.New(), Part: message.Part{Index: i, Count: len(texts)},
 			Content: message.Content{Type: message.TypeText, Text: text}, Chat: message.Chat{ID: "c1"}})
@@ -76,9 +86,15 @@ func (s *script) ClaimPart(_ context.Context, p omni.ClaimParams) (omni.PartClai
 		}
 	}
 	if s.end != "" {
-		return omni.PartClaim{State: s.end}, nil
+		return omni.PartClaim{State: s.end, Wait: s.endWait}, nil
 	}
 	return omni.PartClaim{State: "done", Sent: len(s.parts)}, nil
+}
+
+func (s *script) setEnd(end string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.end = end
 }
 
 func (s *script) ClaimOutbound(ctx context.Context, p omni.ClaimParams) (omni.PartClaim, error) {
@@ -92,6 +108,7 @@ func (s *script) ReceiptPart(_ context.Context, p omni.ReceiptParams) (bool, []s
 	for i := range s.parts {
 		if s.parts[i].MessageID == p.MessageID {
 			s.status[i] = p.Status
+			s.retryAfter, s.reason = p.RetryAfter, p.Error
 		}
 		sent = sent && s.status[i] == "sent"
 	}
@@ -105,21 +122,44 @@ func (s *script) ReleaseSender(context.Context, uuid.UUID, uuid.UUID, string) er
 	return nil
 }
 
-func (s *script) Send(_ context.Context, _ string, _ uuid.UUID, op channels.Operation, out message.Outbound, _ time.Time) (message.Receipt, error) {
+func (s *script) Send(ctx context.Context, _ string, _ uuid.UUID, op channels.Operation, out message.Outbound, _ time.Time) (message.Receipt, error) {
 	if op == channels.OpTyping {
+		s.mu.Lock()
+		s.typed = append(s.typed, time.Now())
+		s.mu.Unlock()
+		if s.typing != nil {
+			s.typing(ctx)
+		}
 		return message.Receipt{}, nil
 	}
 	s.mu.Lock()
 	s.tries++
 	try := s.tries
 	s.mu.Unlock()
+	if s.waits != nil {
+		s.waits(ctx)
+	}
 	if err := s.platform(try, out); err != nil {
 		return message.Receipt{}, err
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.shown = append(s.shown, out.Content.Text)
+	s.shown, s.shownAt = append(s.shown, out.Content.Text), append(s.shownAt, time.Now())
 	return message.Receipt{ExternalID: "x"}, nil
+}
+
+func (s *script) Withdraw(_ string, _ uuid.UUID, key string) error {
+	s.withdrawn <- key
+	return nil
+}
+
+func (s *script) UncertainPart(context.Context, uuid.UUID, string) (int, error) {
+	s.uncertain++
+	return s.uncertain, nil
+}
+
+func (s *script) PartLength(_ context.Context, _ uuid.UUID, index int) (int, error) {
+	return len(s.parts[index].Content.Text), nil
 }
 
 func (s *script) Outcome(context.Context, string, uuid.UUID, string) (*channels.Reply, error) {
@@ -150,11 +190,17 @@ func (s *script) run(t *testing.T) (activities.SendOutput, error) {
 	return a.Send(t.Context(), activities.SendInput{Turn: activities.TurnRef{TurnID: uuid.New(), Channel: "custom"}})
 }
 
+// laterDelay is the pause before the next try.
 func laterDelay(t *testing.T, err error) time.Duration {
+	t.Helper()
+	return delayOf(t, err, activities.ErrTypeDeliverLater)
+}
+
+func delayOf(t *testing.T, err error, errType string) time.Duration {
 	t.Helper()
 	var app *temporal.ApplicationError
 	require.ErrorAs(t, err, &app)
-	require.Equal(t, activities.ErrTypeDeliverLater, app.Type())
+	require.Equal(t, errType, app.Type())
 	require.False(t, app.NonRetryable())
 	return app.NextRetryDelay()
 }
@@ -181,7 +227,10 @@ func TestRateLimitWaitsAsTold(t *testing.T) {
 		return nil
 	}
 	_, err := s.run(t)
-	require.Equal(t, 7*time.Second, laterDelay(t, err))
+	require.Equal(t, 7*time.Second, delayOf(t, err, activities.ErrTypeDeliverLimited))
+	require.ErrorContains(t, err, "rate_limited: 429 (this chat waits 7s)", "Temporal's UI says why")
+	require.Equal(t, 7*time.Second, s.retryAfter, "whoever goes on is told by the row")
+	require.Equal(t, "rate_limited: 429 (this chat waits 7s)", s.reason, "and people by the message")
 	require.Equal(t, []string{"sent", "queued"}, s.status)
 	require.Equal(t, 1, s.released)
 	_, err = s.run(t)

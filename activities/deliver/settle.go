@@ -24,6 +24,6 @@ func (d *delivery) settle(ctx context.Context, c omni.PartClaim) error {
 			status = omni.StatusQueued // and with its turn cancelled
 		}
 	}
-	_, _, err = d.receipt(ctx, c, status, externalID, reason)
+	_, _, err = d.receipt(ctx, c, omni.ReceiptParams{Status: string(status), ExternalID: externalID, Error: reason})
 	return err
 }

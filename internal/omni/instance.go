@@ -61,7 +61,8 @@ type MessagingConfig struct {
 	DebounceMaxWaitMs           int           `json:"debounceMaxWaitMs"`
 	WhenBusy                    string        `json:"whenBusy" enum:"queue,interrupt"`
 	EnableAutoSplit             bool          `json:"enableAutoSplit"`
-	SplitDelayMs                int           `json:"splitDelayMs"`
+	SplitDelayMs                int           `json:"splitDelayMs" doc:"pause between the parts of a reply; typing is shown meanwhile"`
+	SplitDelayMode              string        `json:"splitDelayMode" enum:"fixed,proportional" doc:"proportional: splitDelayMs for each 100 characters of the part that follows, at least a quarter and at most four times of it"`
 	ReplyTTLSeconds             int           `json:"replyTtlSeconds"`
 	CatchUpSeconds              int           `json:"catchUpSeconds"`
 	Triggers                    TriggerConfig `json:"triggers"`
@@ -113,7 +114,7 @@ type AccessConfig struct {
 func DefaultSettings() InstanceSettings {
 	return InstanceSettings{
 		Messaging: MessagingConfig{
-			DebounceMode: "disabled", DebounceMaxWaitMs: 30000, WhenBusy: WhenBusyQueue, EnableAutoSplit: true,
+			DebounceMode: "disabled", DebounceMaxWaitMs: 30000, WhenBusy: WhenBusyQueue, EnableAutoSplit: true, SplitDelayMode: SplitDelayFixed,
 			ReplyTTLSeconds: 86400, CatchUpSeconds: 86400, UnknownPolicy: "hold",
 			Triggers: TriggerConfig{DM: true, Mention: true, Reply: true},
 		},

@@ -8,10 +8,19 @@ import (
 	"github.com/omnihub/omni/channels/message"
 )
 
+// The values of MessagingConfig.UnknownPolicy: what becomes of a reply when
+// nobody knows whether a part of it arrived.
+const (
+	UnknownHold   = "hold"   // the rest is kept back
+	UnknownSkip   = "skip"   // the rest goes on
+	UnknownResend = "resend" // it is sent once more, at the risk of a second bubble
+)
+
 // PartClaim is one part handed to a sender, or why none was.
 //
 // State is claimed (hand it over), resume (a former sender may have handed it
-// over), busy (ask again after Wait), done, stopped (an earlier part failed or
+// over), busy (ask again after Wait), later (not before Wait is over, as the
+// platform said; Error has its words), done, stopped (an earlier part failed or
 // is unknown: see Status), cancelled, adopted or expired.
 type PartClaim struct {
 	State     string
@@ -52,6 +61,7 @@ type ReceiptParams struct {
 	TurnID     uuid.NullUUID // null: sent by API
 	WorkflowID string
 	Epoch      int
-	FinishAs   string // the outcome of the turn once its last part is sent
+	FinishAs   string        // the outcome of the turn once its last part is sent
+	RetryAfter time.Duration // queued: no sooner
 	Attempt    Attempt
 }

@@ -64,14 +64,32 @@ func scanClaim(row rowScanner) (omni.PartClaim, error) {
 // ReceiptPart records what came of a part. finished: it was the last one, and
 // the turn has its outcome; wake then are the leaders that wait behind.
 func (s *Store) ReceiptPart(ctx context.Context, p omni.ReceiptParams) (finished bool, wake []string, err error) {
-	err = s.pool.QueryRow(ctx, `SELECT finished, wake FROM part_receipt($1,$2,$3,$4,$5,$6,$7,$8,$9,$10,$11)`,
+	err = s.pool.QueryRow(ctx, `SELECT finished, wake FROM part_receipt($1,$2,$3,$4,$5,$6,$7,$8,$9,$10,$11,$12)`,
 		p.ChatID, p.MessageID, p.Status, p.ExternalID, p.Error, p.TurnID, p.WorkflowID, p.Epoch, p.FinishAs,
-		p.Attempt.StartedAt, p.Attempt.Number).Scan(&finished, &wake)
+		p.Attempt.StartedAt, p.Attempt.Number, p.RetryAfter).Scan(&finished, &wake)
 	if err != nil {
 		return false, nil, fmt.Errorf("receipting part %s: %w", p.MessageID, err)
 	}
 	s.Nudge()
 	return finished, wake, nil
+}
+
+// UncertainPart notes that a part which may have arrived is sent again all the
+// same, and returns how often that has been.
+func (s *Store) UncertainPart(ctx context.Context, id uuid.UUID, reason string) (times int, err error) {
+	if err := s.pool.QueryRow(ctx, `SELECT part_uncertain($1,$2)`, id, reason).Scan(&times); err != nil {
+		return 0, fmt.Errorf("noting that part %s is uncertain: %w", id, err)
+	}
+	return times, nil
+}
+
+// PartLength returns how many characters a part of a turn's reply has; 0 where
+// there is no such part.
+func (s *Store) PartLength(ctx context.Context, turn uuid.UUID, index int) (length int, err error) {
+	if err := s.pool.QueryRow(ctx, `SELECT part_length($1,$2)`, turn, index).Scan(&length); err != nil {
+		return 0, fmt.Errorf("measuring part %d of turn %s: %w", index, turn, err)
+	}
+	return length, nil
 }
 
 // ReleaseSender gives a sender's leases back. unit is the turn or the outbound

@@ -195,7 +195,7 @@ const SessionHistory = `-- name: SessionHistory :one
 SELECT coalesce(jsonb_agg(jsonb_build_object('fromAgent', h.direction = 'outbound', 'turnId', h.turn_id,
             'senderName', h.sender_name, 'text', h.text, 'content', h.content, 'at', h.created_at)
             ORDER BY h.created_at, h.part_index, h.id), '[]')::jsonb AS history
-FROM (SELECT m.id, m.tenant_id, m.instance_id, m.channel, m.chat_id, m.person_id, m.identity_id, m.direction, m.kind, m.external_id, m.external_key, m.content, m.text, m.status, m.status_reason, m.sender_name, m.sender_platform_id, m.from_me, m.facts, m.reply_to, m.reply_to_external, m.access_decision, m.access_rule_id, m.access_reason, m.seq, m.turn_id, m.correlation_id, m.traceparent, m.part_index, m.part_count, m.epoch, m.attempts, m.error, m.send_at, m.sent_at, m.edited_at, m.deleted_at, m.created_at, m.updated_at, m.yields FROM turns s JOIN messages m ON m.turn_id = s.id
+FROM (SELECT m.id, m.tenant_id, m.instance_id, m.channel, m.chat_id, m.person_id, m.identity_id, m.direction, m.kind, m.external_id, m.external_key, m.content, m.text, m.status, m.status_reason, m.sender_name, m.sender_platform_id, m.from_me, m.facts, m.reply_to, m.reply_to_external, m.access_decision, m.access_rule_id, m.access_reason, m.seq, m.turn_id, m.correlation_id, m.traceparent, m.part_index, m.part_count, m.epoch, m.attempts, m.error, m.send_at, m.sent_at, m.edited_at, m.deleted_at, m.created_at, m.updated_at, m.retry_at, m.uncertain, m.yields FROM turns s JOIN messages m ON m.turn_id = s.id
       WHERE s.session_key = $1 AND s.session_key LIKE '%person:%'
         AND s.instance_id = (SELECT instance_id FROM turns WHERE turns.id = $2) AND s.id <> $2
         AND s.yielded_to IS DISTINCT FROM $2 -- AgentTurn has those

@@ -226,6 +226,8 @@ type Message struct {
 	DeletedAt        *time.Time
 	CreatedAt        time.Time
 	UpdatedAt        time.Time
+	RetryAt          *time.Time
+	Uncertain        int32
 	Yields           int32
 }
 

@@ -22,7 +22,7 @@ WITH m AS (
                       WHEN $1::text = 'allow' THEN 'processing' ELSE 'denied' END,
         updated_at = clock_timestamp()
     WHERE messages.id = $4 AND access_decision IS NULL
-    RETURNING id, tenant_id, instance_id, channel, chat_id, person_id, identity_id, direction, kind, external_id, external_key, content, text, status, status_reason, sender_name, sender_platform_id, from_me, facts, reply_to, reply_to_external, access_decision, access_rule_id, access_reason, seq, turn_id, correlation_id, traceparent, part_index, part_count, epoch, attempts, error, send_at, sent_at, edited_at, deleted_at, created_at, updated_at, yields
+    RETURNING id, tenant_id, instance_id, channel, chat_id, person_id, identity_id, direction, kind, external_id, external_key, content, text, status, status_reason, sender_name, sender_platform_id, from_me, facts, reply_to, reply_to_external, access_decision, access_rule_id, access_reason, seq, turn_id, correlation_id, traceparent, part_index, part_count, epoch, attempts, error, send_at, sent_at, edited_at, deleted_at, created_at, updated_at, retry_at, uncertain, yields
 ), said AS (
     INSERT INTO events (id, tenant_id, type, subject, instance_id, channel, chat_id, person_id, correlation_id, traceparent, data)
     SELECT uuid_v7(), m.tenant_id, 'access.checked', m.id::text, m.instance_id, m.channel, m.chat_id, m.person_id, m.id, m.traceparent,

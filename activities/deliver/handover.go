@@ -1,0 +1,73 @@
+package deliver
+
+import (
+	"context"
+	"time"
+
+	"github.com/omnihub/omni/channels"
+	"github.com/omnihub/omni/channels/message"
+	"github.com/omnihub/omni/internal/omni"
+)
+
+func (d *delivery) handOver(ctx context.Context, c omni.PartClaim) (message.Receipt, error) {
+	started := time.Now()
+	deadline := started.Add(sendTimeout)
+	if at, ok := ctx.Deadline(); ok && at.Before(deadline) {
+		deadline = at
+	}
+	defer d.withdrawing(c)()
+	r, err := d.Gateway.Send(ctx, d.in.Turn.Channel, d.in.Turn.InstanceID, channels.OpSend, d.outbound(c), deadline)
+	took := time.Since(started)
+	if err != nil {
+		d.Observe(ctx, d.in.Turn.Channel, "failed", took)
+		return r, err
+	}
+	d.Latencies.Observe(d.in.Turn.Channel, took)
+	d.Observe(ctx, d.in.Turn.Channel, "sent", took)
+	return r, nil
+}
+
+// withdrawing takes a part that still waits at the gateway back as soon as its
+// turn is cut off. One that was begun arrives all the same.
+func (d *delivery) withdrawing(c omni.PartClaim) (stop func()) {
+	if d.cut == nil {
+		return func() {}
+	}
+	done, stopped := make(chan struct{}), make(chan struct{})
+	go func() {
+		defer close(stopped)
+		select {
+		case <-done:
+		case <-d.cut:
+			// A withdrawal that gets lost costs one bubble, like one that comes late.
+			_ = d.Gateway.Withdraw(d.in.Turn.Channel, d.in.Turn.InstanceID, c.MessageID.String())
+		}
+	}()
+	return func() { close(done); <-stopped }
+}
+
+// resume finds out about a part that somebody may have handed over: the
+// gateway may remember; a channel that takes a client id is simply asked
+// again with the same one; else it is unknown.
+func (d *delivery) resume(ctx context.Context, c omni.PartClaim) (message.Receipt, error) {
+	reply, err := d.Gateway.Outcome(ctx, d.in.Turn.Channel, d.in.Turn.InstanceID, c.MessageID.String())
+	switch {
+	case err != nil || reply == nil: // nothing is remembered, or nobody can be asked
+	case reply.Receipt != nil:
+		return *reply.Receipt, nil
+	case reply.Error != nil && reply.Error.Certain:
+		return message.Receipt{}, reply.Error.AsSendError()
+	}
+	if d.caps.IdempotentSend {
+		return d.handOver(ctx, c)
+	}
+	unknown := &channels.SendError{Kind: channels.ErrUnknown, Reason: "a former sender may have sent it"}
+	resend, err := d.mayResend(ctx, c, unknown)
+	if err != nil {
+		return message.Receipt{}, err
+	}
+	if resend {
+		return d.handOver(ctx, c)
+	}
+	return message.Receipt{}, unknown
+}
