@@ -20,6 +20,7 @@ import (
 	"github.com/omnihub/omni/api"
 	"github.com/omnihub/omni/channels"
 	_ "github.com/omnihub/omni/channels/custom"
+	_ "github.com/omnihub/omni/channels/telegram"
 	"github.com/omnihub/omni/channels/message"
 	"github.com/omnihub/omni/internal/control"
 	"github.com/omnihub/omni/internal/omni"

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"strings"
 	"slices"
 	"sync"
 	"testing"
@@ -172,6 +173,36 @@ func TestScheduledMessages(t *testing.T) {
 
 	body["sendAt"] = time.Now().Add(-time.Hour).UTC().Format(time.RFC3339)
 	require.Equal(t, "queued", h.send(body).Status, "the past is now")
+}
+
+// A text that is longer than the channel takes becomes several messages; what
+// is waited for is all of them.
+func TestLongTextsAreSentInParts(t *testing.T) {
+	t.Parallel()
+	h := newHub(t)
+	in := h.instance(`{"channel":"telegram","channelConfig":{"botToken":"111111111:AALongLongLongLongLongLongLongLongLo"}}`)
+	text := strings.Repeat("**Some** words of a sentence. ", 200)
+	answered := make(chan *answer, 1)
+	go func() {
+		answered <- h.admin(http.MethodPost, "/api/v1/messages?wait=10", textTo(in, "1001", text), "Idempotency-Key", "long")
+	}()
+	id := omni.OutboundID(omni.DefaultTenant, "long")
+	for i := range 2 {
+		require.Eventually(t, func() bool {
+			tag, err := h.store.Pool().Exec(t.Context(), `UPDATE messages SET status = 'sent' WHERE id = $1 AND text LIKE '%<b>Some</b> words%'`,
+				omni.OutboundPartID(id, i))
+			return err == nil && tag.RowsAffected() == 1
+		}, 5*time.Second, 5*time.Millisecond)
+	}
+	var s sent
+	(<-answered).data(t, &s)
+	require.Equal(t, id, s.ID)
+	require.Equal(t, "sent", s.Status)
+	require.Equal(t, 2, h.engine.starts()[0].Parts)
+
+	a := h.admin(http.MethodPost, "/api/v1/messages", textTo(in, "1001", strings.Repeat(text, 60)))
+	require.Equal(t, http.StatusUnprocessableEntity, a.status)
+	require.Contains(t, string(a.body), "channel telegram takes 4096 UTF-16 units at a time")
 }
 
 func TestWaitAnswersWithTheOutcome(t *testing.T) {

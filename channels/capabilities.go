@@ -31,6 +31,7 @@ type Capabilities struct {
 	Send           []message.ContentType `json:"send"`    // content types it takes
 	Receive        []message.Kind        `json:"receive"` // kinds it delivers
 	MaxTextLength  int                   `json:"maxTextLength"`
+	MaxCaption     int                   `json:"maxCaptionLength"` // of the text of media; 0: as any other
 	LengthUnit     LengthUnit            `json:"lengthUnit"`
 	Markup         Markup                `json:"markup"`
 	IdempotentSend bool                  `json:"idempotentSend"` // takes a client id: the same Key twice shows one bubble

@@ -170,6 +170,10 @@ BEGIN
     SELECT * INTO STRICT m FROM messages WHERE id = p_message;
     now_ := clock_timestamp();
     v.message_id := m.id; v.sent := 0;
+    IF part_withheld(m) THEN
+        v.state := 'cancelled';
+        RETURN v;
+    END IF;
     IF m.status IN ('sent', 'delivered', 'read') THEN
         v.state := 'done'; v.sent := 1;
         RETURN v;

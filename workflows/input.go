@@ -22,12 +22,13 @@ type MessageInput struct {
 	MediaCount  int       `json:"media_count,omitempty"`
 }
 
-// OutboundInput starts an Outbound workflow. The row exists already.
+// OutboundInput starts an Outbound workflow. The rows exist already.
 type OutboundInput struct {
 	TenantID    string    `json:"tenant_id"`
 	InstanceID  uuid.UUID `json:"instance_id"`
 	Channel     string    `json:"channel"`
 	ChatID      uuid.UUID `json:"chat_id"`
-	MessageID   uuid.UUID `json:"message_id"`
+	MessageID   uuid.UUID `json:"message_id"` // of the first part
 	Traceparent string    `json:"traceparent,omitempty"`
+	Parts       int       `json:"parts,omitempty"` // 0 counts as 1
 }

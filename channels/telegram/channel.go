@@ -50,6 +50,7 @@ func (Channel) Info() channels.Info {
 			Send:          sendable,
 			Receive:       []message.Kind{message.KindMessage, message.KindEdit, message.KindReaction},
 			MaxTextLength: 4096,
+			MaxCaption:    1024,
 			LengthUnit:    channels.UnitUTF16,
 			Markup:        channels.MarkupTelegramHTML,
 			Edit:          true,

@@ -8,7 +8,6 @@ import (
 
 	"github.com/omnihub/omni/channels"
 	"github.com/omnihub/omni/channels/message"
-	"github.com/omnihub/omni/internal/omni"
 )
 
 // The bounds of one message. No platform comes near them.
@@ -38,10 +37,6 @@ func checkContent(channel string, caps channels.Capabilities, content *message.C
 	}
 	if !slices.Contains(caps.Send, content.Type) {
 		return NotSupported(channel, "content of type "+string(content.Type))
-	}
-	if n := omni.Length(content.Text, caps.LengthUnit); caps.MaxTextLength > 0 && n > caps.MaxTextLength {
-		return invalid("content.text", fmt.Sprintf("has %d %s, channel %s takes %d", n, unitName(caps.LengthUnit), channel,
-			caps.MaxTextLength))
 	}
 	return nil
 }
@@ -116,16 +111,5 @@ func (c *checks) location(l *message.Location) {
 		c.add("content.location.latitude", "must be between -90 and 90")
 	case l.Longitude < -180 || l.Longitude > 180:
 		c.add("content.location.longitude", "must be between -180 and 180")
-	}
-}
-
-func unitName(unit channels.LengthUnit) string {
-	switch unit {
-	case channels.UnitBytes:
-		return "bytes"
-	case channels.UnitUTF16:
-		return "UTF-16 units"
-	default:
-		return "characters"
 	}
 }

@@ -175,9 +175,13 @@ func (m *Messages) draft(ctx context.Context, who *omni.APIKey, req SendRequest,
 	if err := checkContent(t.instance.Channel, ch.Info().Capabilities, &req.Content); err != nil {
 		return nil, err
 	}
+	parts, err := partsOf(t.instance.Channel, ch.Info().Capabilities, req.Content)
+	if err != nil {
+		return nil, err
+	}
 	d := &omni.OutboundDraft{
 		TenantID: who.TenantID, InstanceID: t.instance.ID, Channel: t.instance.Channel, Chat: t.chat,
-		PersonID: t.person, Content: req.Content, Traceparent: traceparent(ctx),
+		PersonID: t.person, Content: parts[0], Rest: parts[1:], Traceparent: traceparent(ctx),
 	}
 	if err := m.replyTo(ctx, who, req.ReplyTo, d); err != nil {
 		return nil, err
@@ -251,20 +255,29 @@ func (m *Messages) start(ctx context.Context, acc *omni.OutboundAccepted) error 
 		TenantID: acc.TenantID, InstanceID: acc.InstanceID, Channel: acc.Channel,
 		ChatID: acc.ChatID, MessageID: acc.MessageID, Traceparent: acc.Traceparent,
 	}
+	if acc.Parts > 1 {
+		in.Parts = acc.Parts
+	}
 	if err := m.engine.StartOutbound(ctx, in, delay); err != nil {
 		return fmt.Errorf("starting the delivery of message %s: %w", acc.MessageID, err)
 	}
 	return m.store.MarkOutboundStarted(ctx, acc.TenantID, acc.MessageID)
 }
 
-// awaitOutcome reads the message until it is settled or the time is over. The
-// row is the truth, whichever process sends; the first looks are close
-// together because most sends take milliseconds.
+// awaitOutcome reads the message, one part after the other, until it is settled
+// or the time is over; the first part that was not sent settles it. The rows
+// are the truth, whichever process sends; the first looks are close together
+// because most sends take milliseconds.
 func (m *Messages) awaitOutcome(ctx context.Context, tenant string, acc *omni.OutboundAccepted, atMost time.Duration) (omni.Status, error) {
 	end := time.NewTimer(atMost)
 	defer end.Stop()
-	status := acc.Status
-	for pause := 10 * time.Millisecond; !status.Settled(); pause = min(pause*2, 250*time.Millisecond) {
+	status, part := acc.Status, 0
+	for pause := 10 * time.Millisecond; ; pause = min(pause*2, 250*time.Millisecond) {
+		if status.Settled() {
+			if part++; part >= acc.Parts || !status.Out() {
+				return status, nil
+			}
+		}
 		next := time.NewTimer(pause)
 		select {
 		case <-ctx.Done():
@@ -275,13 +288,12 @@ func (m *Messages) awaitOutcome(ctx context.Context, tenant string, acc *omni.Ou
 			return status, nil
 		case <-next.C:
 		}
-		msg, err := m.store.Message(ctx, tenant, acc.MessageID)
+		msg, err := m.store.Message(ctx, tenant, omni.OutboundPartID(acc.MessageID, part))
 		if err != nil {
 			return status, err
 		}
 		status = msg.Status
 	}
-	return status, nil
 }
 
 func traceparent(ctx context.Context) string {

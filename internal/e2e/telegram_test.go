@@ -103,6 +103,7 @@ func TestTelegram(t *testing.T) {
 
 	bot := h.newBot(tokens[0], nil, nil)
 	h.share(t, "polling answers in Telegram's HTML", func(t *testing.T) { answersInHTML(t, bot, ana) })
+	h.share(t, "what the API sends is formatted and split", func(t *testing.T) { sendsLongMarkdown(t, bot) })
 	h.share(t, "webhook", func(t *testing.T) { answersWebhook(t, h, tokens[1], ana) })
 	h.share(t, "429 is waited for, in its chat only", func(t *testing.T) { waitsAsTold(t, h.newBot(tokens[2], nil, nil), ana, luis) })
 	h.share(t, "an edit during the debounce changes what is answered", func(t *testing.T) {
@@ -133,6 +134,30 @@ func answersInHTML(t *testing.T, b *telegramBot, who telegramtest.User) {
 	calls := b.Calls("sendMessage")
 	require.Equal(t, "HTML", calls[0].Params["parse_mode"])
 	require.Equal(t, "<b>bold</b> &amp; &lt;b&gt;not&lt;/b&gt;", calls[0].Params["text"])
+}
+
+// sendsLongMarkdown sends a document that is longer than a message may be.
+func sendsLongMarkdown(t *testing.T, b *telegramBot) {
+	eva := person(1003, "Eva")
+	b.Say(eva, "hello") // a bot cannot write first
+	b.answers(eva.ID, 1)
+	var text strings.Builder
+	var want []string
+	for i := range 300 {
+		fmt.Fprintf(&text, "- **item %d** with [a link](https://example.com/%d)\n", i, i)
+		want = append(want, fmt.Sprintf("• item %d with a link", i))
+	}
+	var s struct{ Status string }
+	b.hub.call(http.MethodPost, "/api/v1/messages?wait=20", object{"instanceId": b.id, "to": fmt.Sprint(eva.ID),
+		"content": object{"type": "text", "text": text.String()}}, &s)
+	require.Equal(t, "sent", s.Status)
+	parts := b.texts(eva.ID)[1:]
+	require.Greater(t, len(parts), 1)
+	require.Equal(t, want, strings.Split(strings.Join(parts, "\n"), "\n"), "each item once, in order, whole")
+	for _, m := range b.Sent(eva.ID)[1:] {
+		require.LessOrEqual(t, len(m.Text), 4096)
+		require.NotEmpty(t, m.Entities)
+	}
 }
 
 func answersWebhook(t *testing.T, h *hub, token string, who telegramtest.User) {

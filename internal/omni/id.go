@@ -80,6 +80,15 @@ func PartID(turnID uuid.UUID, index int) uuid.UUID {
 	return derive("part", turnID.String(), strconv.Itoa(index))
 }
 
+// OutboundPartID is the id of part i of a message that was sent by API. The
+// first has the message's own.
+func OutboundPartID(messageID uuid.UUID, index int) uuid.UUID {
+	if index == 0 {
+		return messageID
+	}
+	return PartID(messageID, index)
+}
+
 // OutboundID is the id of the message that POST /messages creates under a key.
 func OutboundID(tenant, idempotencyKey string) uuid.UUID {
 	return derive("outbound", tenant, idempotencyKey)

@@ -63,6 +63,9 @@ type MessageFilter struct {
 	Status     string
 }
 
+// Out reports whether an outbound message has left.
+func (s Status) Out() bool { return s == StatusSent || s == StatusDelivered || s == StatusRead }
+
 // Settled reports whether nothing more is going to happen to an outbound
 // message by itself, but for receipts.
 func (s Status) Settled() bool {

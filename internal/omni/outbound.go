@@ -24,6 +24,7 @@ type OutboundDraft struct {
 	Chat        message.Chat // by the platform's id; stored if it is new
 	PersonID    *uuid.UUID
 	Content     message.Content
+	Rest        []message.Content // the further parts of a text that is longer than one
 	ReplyTo     *uuid.UUID
 	ReplyToExt  string     // its platform id
 	SendAt      *time.Time // nil: now
@@ -42,6 +43,7 @@ type OutboundAccepted struct {
 	Status      Status
 	SendAt      *time.Time
 	Traceparent string
+	Parts       int  // how many there are; 0 counts as 1
 	Started     bool // its workflow is known to exist
 	Repeated    bool // the key had been used for the same request
 }

@@ -11,12 +11,13 @@ import (
 	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
 
+	"github.com/omnihub/omni/channels/message"
 	"github.com/omnihub/omni/internal/omni"
 	"github.com/omnihub/omni/internal/store/dbsqlc"
 )
 
-// AcceptOutbound stores a message to be sent, its chat if that is new, the
-// idempotency key and the event, in one transaction. A key that was used
+// AcceptOutbound stores a message to be sent, with all its parts, its chat if
+// that is new, the idempotency key and the events, in one transaction. A key that was used
 // within 24 hours gives what it gave the first time (Repeated), or
 // omni.ErrKeyReused where the request was another one.
 func (s *Store) AcceptOutbound(ctx context.Context, d omni.OutboundDraft) (*omni.OutboundAccepted, error) {
@@ -62,16 +63,13 @@ func repeatedOutbound(ctx context.Context, q *dbsqlc.Queries, d omni.OutboundDra
 	}
 	return &omni.OutboundAccepted{MessageID: k.MessageID, TenantID: d.TenantID, InstanceID: k.InstanceID, Channel: k.Channel,
 		ChatID: k.ChatID, Status: omni.Status(k.Status), SendAt: k.SendAt, Traceparent: k.Traceparent,
-		Started: k.StartedAt != nil, Repeated: true}, nil
+		Parts: int(k.PartCount), Started: k.StartedAt != nil, Repeated: true}, nil
 }
 
 func insertOutbound(ctx context.Context, q *dbsqlc.Queries, d omni.OutboundDraft) (*omni.OutboundAccepted, error) {
-	content, err := json.Marshal(d.Content)
-	if err != nil {
-		return nil, fmt.Errorf("encoding the content of message %s: %w", d.ID, err)
-	}
 	out := &omni.OutboundAccepted{MessageID: d.ID, TenantID: d.TenantID, InstanceID: d.InstanceID, Channel: d.Channel,
-		ChatID: omni.ChatID(d.InstanceID, d.Chat.ID), Status: omni.StatusQueued, SendAt: d.SendAt, Traceparent: d.Traceparent}
+		ChatID: omni.ChatID(d.InstanceID, d.Chat.ID), Status: omni.StatusQueued, SendAt: d.SendAt, Traceparent: d.Traceparent,
+		Parts: 1 + len(d.Rest)}
 	if d.SendAt != nil {
 		out.Status = omni.StatusScheduled
 	}
@@ -80,20 +78,39 @@ func insertOutbound(ctx context.Context, q *dbsqlc.Queries, d omni.OutboundDraft
 	if err != nil {
 		return nil, wrap(err, "storing chat "+out.ChatID.String())
 	}
-	if err := q.InsertOutbound(ctx, dbsqlc.InsertOutboundParams{ID: d.ID, TenantID: d.TenantID, InstanceID: d.InstanceID,
-		Channel: d.Channel, ChatID: out.ChatID, PersonID: person, Content: content, Text: d.Content.Text,
-		Status: string(out.Status), ReplyTo: nullID(d.ReplyTo), ReplyToExternal: d.ReplyToExt, Traceparent: d.Traceparent,
-		SendAt: d.SendAt,
+	for i, content := range append([]message.Content{d.Content}, d.Rest...) {
+		if err := insertOutboundPart(ctx, q, &d, out, person, i, content); err != nil {
+			return nil, err
+		}
+		d.ReplyTo, d.ReplyToExt = nil, "" // the first part quotes what is answered
+	}
+	return out, nil
+}
+
+// insertOutboundPart stores one part, and the event.
+func insertOutboundPart(ctx context.Context, q *dbsqlc.Queries, d *omni.OutboundDraft, acc *omni.OutboundAccepted, person uuid.NullUUID,
+	index int, part message.Content) error {
+	id := omni.OutboundPartID(d.ID, index)
+	content, err := json.Marshal(part)
+	if err != nil {
+		return fmt.Errorf("encoding the content of message %s: %w", id, err)
+	}
+	if err := q.InsertOutbound(ctx, dbsqlc.InsertOutboundParams{ID: id, TenantID: d.TenantID, InstanceID: d.InstanceID,
+		Channel: d.Channel, ChatID: acc.ChatID, PersonID: person, Content: content, Text: part.Text,
+		Status: string(acc.Status), ReplyTo: nullID(d.ReplyTo), ReplyToExternal: d.ReplyToExt,
+		CorrelationID: uuid.NullUUID{UUID: d.ID, Valid: true}, Traceparent: d.Traceparent,
+		PartIndex: int32(index), PartCount: int32(acc.Parts), SendAt: d.SendAt, //nolint:gosec // few parts
 	}); err != nil {
-		return nil, wrap(err, "storing message "+d.ID.String())
+		return wrap(err, "storing message "+id.String())
 	}
 	// message.sending says by data.status how far the sending is.
-	return out, appendEvent(ctx, q, NewEvent{
-		TenantID: d.TenantID, Type: omni.EventMessageSending, Subject: d.ID.String(), InstanceID: d.InstanceID,
-		Channel: d.Channel, ChatID: uuid.NullUUID{UUID: out.ChatID, Valid: true}, PersonID: person,
+	return appendEvent(ctx, q, NewEvent{
+		TenantID: d.TenantID, Type: omni.EventMessageSending, Subject: id.String(), InstanceID: d.InstanceID,
+		Channel: d.Channel, ChatID: uuid.NullUUID{UUID: acc.ChatID, Valid: true}, PersonID: person,
 		CorrelationID: uuid.NullUUID{UUID: d.ID, Valid: true}, Traceparent: d.Traceparent,
-		Data: acceptedData{MessageID: d.ID, ChatID: out.ChatID, PersonID: idOf(person), InstanceID: d.InstanceID,
-			Direction: omni.DirectionOutbound, Content: content, Status: out.Status, ReplyTo: d.ReplyTo, SendAt: d.SendAt},
+		Data: acceptedData{MessageID: id, ChatID: acc.ChatID, PersonID: idOf(person), InstanceID: d.InstanceID,
+			Direction: omni.DirectionOutbound, Content: content, Part: message.Part{Index: index, Count: acc.Parts}, Status: acc.Status,
+			ReplyTo: d.ReplyTo, SendAt: d.SendAt},
 	})
 }
 
@@ -105,6 +122,7 @@ type acceptedData struct {
 	InstanceID uuid.UUID       `json:"instanceId"`
 	Direction  omni.Direction  `json:"direction"`
 	Content    json.RawMessage `json:"content"`
+	Part       message.Part    `json:"part"`
 	Status     omni.Status     `json:"status"`
 	ReplyTo    *uuid.UUID      `json:"replyTo,omitempty"`
 	SendAt     *time.Time      `json:"sendAt,omitempty"`
@@ -127,7 +145,8 @@ func (s *Store) UnstartedOutbound(ctx context.Context, olderThan time.Duration, 
 	out := make([]omni.OutboundAccepted, 0, len(rows))
 	for _, r := range rows {
 		out = append(out, omni.OutboundAccepted{MessageID: r.MessageID, TenantID: r.TenantID, InstanceID: r.InstanceID,
-			Channel: r.Channel, ChatID: r.ChatID, Status: omni.Status(r.Status), SendAt: r.SendAt, Traceparent: r.Traceparent})
+			Channel: r.Channel, ChatID: r.ChatID, Status: omni.Status(r.Status), SendAt: r.SendAt, Traceparent: r.Traceparent,
+			Parts: int(r.PartCount)})
 	}
 	return out, nil
 }
@@ -146,24 +165,37 @@ func (s *Store) CancelScheduled(ctx context.Context, tenant string, id uuid.UUID
 		if err := q.LockChatOfMessage(ctx, id); err != nil {
 			return wrap(err, "locking the chat of message "+id.String())
 		}
-		row, err := q.CancelScheduled(ctx, dbsqlc.CancelScheduledParams{ID: id, TenantID: tenant})
-		if errors.Is(err, pgx.ErrNoRows) {
-			return omni.ErrNotScheduled
+		parts, err := cancelScheduled(ctx, q, tenant, id)
+		for i := 1; i < parts && err == nil; i++ {
+			// One that was cancelled by its own id is no error.
+			if _, err = cancelScheduled(ctx, q, tenant, omni.OutboundPartID(id, i)); errors.Is(err, omni.ErrNotScheduled) {
+				err = nil
+			}
 		}
-		if err != nil {
-			return wrap(err, "cancelling message "+id.String())
-		}
-		return appendEvent(ctx, q, NewEvent{
-			TenantID: tenant, Type: omni.EventMessageDeleted, Subject: id.String(), InstanceID: row.InstanceID,
-			Channel: row.Channel, ChatID: uuid.NullUUID{UUID: row.ChatID, Valid: true}, PersonID: row.PersonID,
-			CorrelationID: row.CorrelationID, Traceparent: row.Traceparent,
-			Data: map[string]any{"messageId": id, "chatId": row.ChatID, "instanceId": row.InstanceID,
-				"direction": omni.DirectionOutbound, "status": omni.StatusCancelled},
-		})
+		return err
 	})
 	if err != nil {
 		return err
 	}
 	s.Nudge()
 	return nil
+}
+
+// cancelScheduled cancels one part, with the event, and says how many parts its
+// message has.
+func cancelScheduled(ctx context.Context, q *dbsqlc.Queries, tenant string, id uuid.UUID) (parts int, err error) {
+	row, err := q.CancelScheduled(ctx, dbsqlc.CancelScheduledParams{ID: id, TenantID: tenant})
+	if errors.Is(err, pgx.ErrNoRows) {
+		return 0, omni.ErrNotScheduled
+	}
+	if err != nil {
+		return 0, wrap(err, "cancelling message "+id.String())
+	}
+	return int(row.PartCount), appendEvent(ctx, q, NewEvent{
+		TenantID: tenant, Type: omni.EventMessageDeleted, Subject: id.String(), InstanceID: row.InstanceID,
+		Channel: row.Channel, ChatID: uuid.NullUUID{UUID: row.ChatID, Valid: true}, PersonID: row.PersonID,
+		CorrelationID: row.CorrelationID, Traceparent: row.Traceparent,
+		Data: map[string]any{"messageId": id, "chatId": row.ChatID, "instanceId": row.InstanceID,
+			"direction": omni.DirectionOutbound, "status": omni.StatusCancelled},
+	})
 }

@@ -16,7 +16,7 @@ import (
 const CancelScheduled = `-- name: CancelScheduled :one
 UPDATE messages SET status = 'cancelled', updated_at = clock_timestamp()
 WHERE id = $1 AND tenant_id = $2 AND direction = 'outbound' AND status = 'scheduled'
-RETURNING instance_id, channel, chat_id, person_id, correlation_id, traceparent
+RETURNING instance_id, channel, chat_id, person_id, correlation_id, traceparent, part_count
 `
 
 type CancelScheduledParams struct {
@@ -31,6 +31,7 @@ type CancelScheduledRow struct {
 	PersonID      uuid.NullUUID
 	CorrelationID uuid.NullUUID
 	Traceparent   string
+	PartCount     int32
 }
 
 func (q *Queries) CancelScheduled(ctx context.Context, arg CancelScheduledParams) (CancelScheduledRow, error) {
@@ -43,6 +44,7 @@ func (q *Queries) CancelScheduled(ctx context.Context, arg CancelScheduledParams
 		&i.PersonID,
 		&i.CorrelationID,
 		&i.Traceparent,
+		&i.PartCount,
 	)
 	return i, err
 }
@@ -123,7 +125,8 @@ func (q *Queries) ForgetIdempotencyKeys(ctx context.Context) (int64, error) {
 }
 
 const GetIdempotencyKey = `-- name: GetIdempotencyKey :one
-SELECT k.body_hash, k.message_id, k.started_at, m.status, m.instance_id, m.channel, m.chat_id, m.send_at, m.traceparent
+SELECT k.body_hash, k.message_id, k.started_at, m.status, m.instance_id, m.channel, m.chat_id, m.send_at, m.traceparent,
+       m.part_count
 FROM idempotency_keys k JOIN messages m ON m.id = k.message_id
 WHERE k.tenant_id = $1 AND k.key_hash = $2
 `
@@ -143,6 +146,7 @@ type GetIdempotencyKeyRow struct {
 	ChatID      uuid.UUID
 	SendAt      *time.Time
 	Traceparent string
+	PartCount   int32
 }
 
 func (q *Queries) GetIdempotencyKey(ctx context.Context, arg GetIdempotencyKeyParams) (GetIdempotencyKeyRow, error) {
@@ -158,6 +162,7 @@ func (q *Queries) GetIdempotencyKey(ctx context.Context, arg GetIdempotencyKeyPa
 		&i.ChatID,
 		&i.SendAt,
 		&i.Traceparent,
+		&i.PartCount,
 	)
 	return i, err
 }
@@ -165,7 +170,7 @@ func (q *Queries) GetIdempotencyKey(ctx context.Context, arg GetIdempotencyKeyPa
 const InsertOutbound = `-- name: InsertOutbound :exec
 INSERT INTO messages (id, tenant_id, instance_id, channel, chat_id, person_id, direction, kind, content, text, status,
                       reply_to, reply_to_external, correlation_id, traceparent, part_index, part_count, send_at)
-VALUES ($1, $2, $3, $4, $5, $6, 'outbound', 'message', $7, $8, $9, $10, $11, $1, $12, 0, 1, $13)
+VALUES ($1, $2, $3, $4, $5, $6, 'outbound', 'message', $7, $8, $9, $10, $11, $12, $13, $14, $15, $16)
 `
 
 type InsertOutboundParams struct {
@@ -180,7 +185,10 @@ type InsertOutboundParams struct {
 	Status          string
 	ReplyTo         uuid.NullUUID
 	ReplyToExternal string
+	CorrelationID   uuid.NullUUID
 	Traceparent     string
+	PartIndex       int32
+	PartCount       int32
 	SendAt          *time.Time
 }
 
@@ -197,7 +205,10 @@ func (q *Queries) InsertOutbound(ctx context.Context, arg InsertOutboundParams) 
 		arg.Status,
 		arg.ReplyTo,
 		arg.ReplyToExternal,
+		arg.CorrelationID,
 		arg.Traceparent,
+		arg.PartIndex,
+		arg.PartCount,
 		arg.SendAt,
 	)
 	return err
@@ -239,7 +250,8 @@ func (q *Queries) MessageExists(ctx context.Context, id uuid.UUID) (bool, error)
 }
 
 const UnstartedOutbound = `-- name: UnstartedOutbound :many
-SELECT k.tenant_id, k.message_id, m.status, m.instance_id, m.channel, m.chat_id, m.send_at, m.traceparent
+SELECT k.tenant_id, k.message_id, m.status, m.instance_id, m.channel, m.chat_id, m.send_at, m.traceparent,
+       m.part_count
 FROM idempotency_keys k JOIN messages m ON m.id = k.message_id
 WHERE k.started_at IS NULL AND k.created_at < now() - make_interval(secs => $1::float8)
 ORDER BY k.created_at
@@ -260,6 +272,7 @@ type UnstartedOutboundRow struct {
 	ChatID      uuid.UUID
 	SendAt      *time.Time
 	Traceparent string
+	PartCount   int32
 }
 
 func (q *Queries) UnstartedOutbound(ctx context.Context, arg UnstartedOutboundParams) ([]UnstartedOutboundRow, error) {
@@ -280,6 +293,7 @@ func (q *Queries) UnstartedOutbound(ctx context.Context, arg UnstartedOutboundPa
 			&i.ChatID,
 			&i.SendAt,
 			&i.Traceparent,
+			&i.PartCount,
 		); err != nil {
 			return nil, err
 		}

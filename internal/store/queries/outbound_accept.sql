@@ -7,7 +7,8 @@ ON CONFLICT (tenant_id, key_hash) DO UPDATE
     WHERE k.created_at < now() - interval '24 hours';
 
 -- name: GetIdempotencyKey :one
-SELECT k.body_hash, k.message_id, k.started_at, m.status, m.instance_id, m.channel, m.chat_id, m.send_at, m.traceparent
+SELECT k.body_hash, k.message_id, k.started_at, m.status, m.instance_id, m.channel, m.chat_id, m.send_at, m.traceparent,
+       m.part_count
 FROM idempotency_keys k JOIN messages m ON m.id = k.message_id
 WHERE k.tenant_id = $1 AND k.key_hash = $2;
 
@@ -23,13 +24,14 @@ RETURNING person_id;
 -- name: InsertOutbound :exec
 INSERT INTO messages (id, tenant_id, instance_id, channel, chat_id, person_id, direction, kind, content, text, status,
                       reply_to, reply_to_external, correlation_id, traceparent, part_index, part_count, send_at)
-VALUES ($1, $2, $3, $4, $5, $6, 'outbound', 'message', $7, $8, $9, $10, $11, $1, $12, 0, 1, $13);
+VALUES ($1, $2, $3, $4, $5, $6, 'outbound', 'message', $7, $8, $9, $10, $11, $12, $13, $14, $15, $16);
 
 -- name: MarkOutboundStarted :exec
 UPDATE idempotency_keys SET started_at = now() WHERE tenant_id = $1 AND message_id = $2 AND started_at IS NULL;
 
 -- name: UnstartedOutbound :many
-SELECT k.tenant_id, k.message_id, m.status, m.instance_id, m.channel, m.chat_id, m.send_at, m.traceparent
+SELECT k.tenant_id, k.message_id, m.status, m.instance_id, m.channel, m.chat_id, m.send_at, m.traceparent,
+       m.part_count
 FROM idempotency_keys k JOIN messages m ON m.id = k.message_id
 WHERE k.started_at IS NULL AND k.created_at < now() - make_interval(secs => @older_than_secs::float8)
 ORDER BY k.created_at
@@ -41,7 +43,7 @@ DELETE FROM idempotency_keys WHERE created_at < now() - interval '24 hours' AND 
 -- name: CancelScheduled :one
 UPDATE messages SET status = 'cancelled', updated_at = clock_timestamp()
 WHERE id = $1 AND tenant_id = $2 AND direction = 'outbound' AND status = 'scheduled'
-RETURNING instance_id, channel, chat_id, person_id, correlation_id, traceparent;
+RETURNING instance_id, channel, chat_id, person_id, correlation_id, traceparent, part_count;
 
 -- name: LockChatOfMessage :exec
 -- What is decided about a chat is decided under its row.

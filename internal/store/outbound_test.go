@@ -1,0 +1,104 @@
+package store_test
+
+import (
+	"testing"
+	"time"
+
+	"github.com/google/uuid"
+	"github.com/stretchr/testify/require"
+
+	"github.com/omnihub/omni/channels/message"
+	"github.com/omnihub/omni/internal/omni"
+)
+
+// longMessage accepts a message of three parts.
+func (w *world) longMessage(at *time.Time) *omni.OutboundAccepted {
+	w.t.Helper()
+	key := uuid.New()
+	text := func(s string) message.Content { return message.Content{Type: message.TypeText, Text: s} }
+	acc, err := w.AcceptOutbound(w.t.Context(), omni.OutboundDraft{ID: key, TenantID: omni.DefaultTenant, InstanceID: w.instance,
+		Channel: "custom", Chat: message.Chat{ID: "c1", Type: message.ChatDM}, Content: text("one"),
+		Rest: []message.Content{text("two"), text("three")}, ReplyToExt: "ext-1", SendAt: at, KeyHash: key[:], BodyHash: key[:]})
+	require.NoError(w.t, err)
+	require.Equal(w.t, 3, acc.Parts)
+	return acc
+}
+
+func (w *world) claimOutbound(acc *omni.OutboundAccepted, part int) omni.PartClaim {
+	w.t.Helper()
+	c, err := w.ClaimOutbound(w.t.Context(), omni.ClaimParams{ChatID: acc.ChatID,
+		MessageID: omni.OutboundPartID(acc.MessageID, part), Sender: "a/1/1", TTL: time.Hour, StartedAt: time.Now()})
+	require.NoError(w.t, err)
+	return c
+}
+
+func (w *world) receiptOutbound(acc *omni.OutboundAccepted, c omni.PartClaim, status string) {
+	w.t.Helper()
+	_, _, err := w.ReceiptPart(w.t.Context(), omni.ReceiptParams{ChatID: acc.ChatID, MessageID: c.MessageID, Status: status, Attempt: w.attempt()})
+	require.NoError(w.t, err)
+}
+
+func (w *world) partStatuses(acc *omni.OutboundAccepted) (all []string) {
+	w.t.Helper()
+	for i := range acc.Parts {
+		all = append(all, w.status(omni.OutboundPartID(acc.MessageID, i)))
+	}
+	return all
+}
+
+func TestOutboundPartsAreSentInOrder(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	acc := w.longMessage(nil)
+	for i, text := range []string{"one", "two", "three"} {
+		c := w.claimOutbound(acc, i)
+		require.Equal(t, "claimed", c.State)
+		require.Equal(t, text, c.Content.Text)
+		require.Equal(t, message.Part{Index: i, Count: 3}, c.Part)
+		require.Equal(t, i == 0, c.ReplyTo == "ext-1", "the first part quotes what is answered")
+		w.receiptOutbound(acc, c, "sent")
+	}
+	require.Equal(t, []string{"sent", "sent", "sent"}, w.partStatuses(acc))
+}
+
+// What comes behind a part that was not sent is not sent either, unless the
+// instance wants the unknown skipped.
+func TestOutboundPartsEndWithTheFirstThatIsNotSent(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	for _, status := range []string{"failed", "unknown"} {
+		acc := w.longMessage(nil)
+		w.receiptOutbound(acc, w.claimOutbound(acc, 0), "sent")
+		w.receiptOutbound(acc, w.claimOutbound(acc, 1), status)
+		require.Equal(t, "cancelled", w.claimOutbound(acc, 2).State)
+		require.Equal(t, []string{"sent", status, "cancelled"}, w.partStatuses(acc))
+		require.Equal(t, "cancelled", w.claimOutbound(acc, 2).State, "and stays it")
+		require.Equal(t, "message.deleted", w.story(acc.MessageID)[len(w.story(acc.MessageID))-1])
+	}
+	w.configure()
+	_, err := w.Pool().Exec(t.Context(),
+		`UPDATE instances SET settings = settings || '{"messaging": {"unknownPolicy": "skip"}}' WHERE id = $1`, w.instance)
+	require.NoError(t, err)
+	acc := w.longMessage(nil)
+	w.receiptOutbound(acc, w.claimOutbound(acc, 0), "unknown")
+	require.Equal(t, "claimed", w.claimOutbound(acc, 1).State)
+}
+
+func TestCancellingAScheduledMessageCancelsItsParts(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	at := time.Now().Add(time.Hour)
+	acc := w.longMessage(&at)
+	require.Equal(t, []string{"scheduled", "scheduled", "scheduled"}, w.partStatuses(acc))
+	require.NoError(t, w.CancelScheduled(t.Context(), omni.DefaultTenant, acc.MessageID))
+	require.Equal(t, []string{"cancelled", "cancelled", "cancelled"}, w.partStatuses(acc))
+	require.ErrorIs(t, w.CancelScheduled(t.Context(), omni.DefaultTenant, acc.MessageID), omni.ErrNotScheduled)
+	require.Equal(t, "cancelled", w.claimOutbound(acc, 1).State)
+
+	// Started later, or asked for again, it still has its parts.
+	late := w.longMessage(nil)
+	unstarted, err := w.UnstartedOutbound(t.Context(), 0, 10)
+	require.NoError(t, err)
+	require.Equal(t, late.MessageID, unstarted[len(unstarted)-1].MessageID)
+	require.Equal(t, 3, unstarted[len(unstarted)-1].Parts)
+}
