@@ -46,6 +46,7 @@ type appConfig struct {
 	connectNATS     func(options ...nats.Option) (*nats.Conn, error)
 	checks          []control.Check // of embedded parts
 	decorate        func(*workers.Deps)
+	decorateControl func(*control.Deps)
 }
 
 // app is one process's share of the hub: connections, and the roles on them.

@@ -35,12 +35,16 @@ func (a *app) addAPI() error {
 }
 
 func (a *app) control() *control.Control {
-	return control.New(control.Deps{
+	deps := control.Deps{
 		Store: a.store, Engine: a.engine, Workflows: a.engine, Announcer: a.bus, Inbound: a.bus, Log: a.log,
 		UI:        control.TemporalUI{URL: a.temporalUI, Namespace: a.cfg.TemporalNamespace},
 		PublicURL: a.publicURL(), CheckURL: a.guard.CheckURL, Providers: a.knownProviders(),
 		APIKey: a.cfg.APIKey, Checks: a.health(),
-	})
+	}
+	if a.decorateControl != nil {
+		a.decorateControl(&deps)
+	}
+	return control.New(deps)
 }
 
 // logSignal wakes readers of the live log whenever the relay published.

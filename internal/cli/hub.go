@@ -18,6 +18,8 @@ type HubOptions struct {
 	// Decorate may put something between the roles and what they are handed:
 	// tests count, delay and break things there.
 	Decorate func(*workers.Deps)
+	// Control may do the same to what the API's use cases are handed.
+	Control func(*control.Deps)
 }
 
 // Hub is omni up, running: the embedded parts of the stack, and all roles.
@@ -65,7 +67,7 @@ func (h *Hub) startRoles(ctx context.Context, opts HubOptions) error {
 	h.app, err = startApp(ctx, appConfig{
 		cfg: h.cfg, tel: h.tel, roles: workers.Roles(), owner: id, checks: checks,
 		databaseURL: h.stack.DatabaseURL, temporalAddress: h.stack.TemporalAddress, temporalUI: h.stack.UIURL,
-		connectNATS: h.stack.ConnectNATS, decorate: opts.Decorate,
+		connectNATS: h.stack.ConnectNATS, decorate: opts.Decorate, decorateControl: opts.Control,
 	})
 	return err
 }

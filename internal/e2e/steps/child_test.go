@@ -57,7 +57,7 @@ func runChild() int {
 	if err != nil {
 		return failed(err)
 	}
-	hub, err := cli.StartHub(ctx, cfg, tel, cli.HubOptions{Decorate: decorate(killer(o.Faults))})
+	hub, err := cli.StartHub(ctx, cfg, tel, hubOptions(killer(o.Faults)))
 	if err != nil {
 		return failed(err)
 	}

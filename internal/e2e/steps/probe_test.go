@@ -6,9 +6,12 @@ import (
 
 	"github.com/google/uuid"
 
+	"github.com/omnihub/omni/activities"
 	"github.com/omnihub/omni/activities/deliver"
 	"github.com/omnihub/omni/channels"
 	"github.com/omnihub/omni/channels/message"
+	"github.com/omnihub/omni/internal/cli"
+	"github.com/omnihub/omni/internal/control"
 	"github.com/omnihub/omni/internal/omni"
 	"github.com/omnihub/omni/workers"
 )
@@ -41,6 +44,11 @@ func (m moment) is(now moment) bool {
 
 // probe is asked at every moment.
 type probe func(ctx context.Context, m moment)
+
+// hubOptions puts the probe into a hub.
+func hubOptions(p probe) cli.HubOptions {
+	return cli.HubOptions{Decorate: decorate(p), Control: func(d *control.Deps) { d.Engine = probedEngine{Engine: d.Engine, probe: p} }}
+}
 
 // decorate puts the probe between the steps and the world.
 func decorate(p probe) func(*workers.Deps) {
@@ -162,4 +170,19 @@ func (g probedGateway) Send(ctx context.Context, channelType string, instanceID 
 	m.When = after
 	g.probe(ctx, m)
 	return receipt, err
+}
+
+// probedEngine asks the probe around the start of a retry that is committed.
+type probedEngine struct {
+	control.Engine
+	probe probe
+}
+
+func (e probedEngine) StartTurn(ctx context.Context, ref activities.TurnRef) error {
+	m := moment{When: before, Point: "RetryTurn", Chat: ref.ChatID}
+	e.probe(ctx, m)
+	err := e.Engine.StartTurn(ctx, ref)
+	m.When = after
+	e.probe(ctx, m)
+	return err
 }

@@ -30,7 +30,7 @@ func newWatched(t *testing.T, level slog.Level, spans ...sdktrace.SpanProcessor)
 	ctx := context.WithoutCancel(t.Context())
 	tel, err := telemetry.Setup(ctx, telemetry.Options{LogOutput: &w.log, LogFormat: telemetry.FormatJSON, LogLevel: level, SpanProcessors: spans})
 	require.NoError(t, err)
-	hub, err := cli.StartHub(ctx, cfg, tel, cli.HubOptions{Decorate: decorate(w.gates.pass)})
+	hub, err := cli.StartHub(ctx, cfg, tel, hubOptions(w.gates.pass))
 	require.NoError(t, err)
 	t.Cleanup(func() {
 		w.gates.open()
