@@ -44,6 +44,24 @@ func Yield(ctx workflow.Context, in YieldInput) (TurnView, error) {
 	return runLocal[TurnView](local(ctx), TurnYield, in)
 }
 
+// ReadyInput is the input of turn.Ready.
+type ReadyInput struct {
+	Message    MessageRef `json:"message"`
+	WorkflowID string     `json:"workflow_id"`
+}
+
+// ReadyOutput is the output of turn.Ready: what is true of the message's turn,
+// and whose leader waited for this message alone (for turn.Wake).
+type ReadyOutput struct {
+	Turn TurnView `json:"turn"`
+	Wake []string `json:"wake,omitempty"`
+}
+
+// Ready runs turn.Ready.
+func Ready(ctx workflow.Context, in ReadyInput) (ReadyOutput, error) {
+	return runLocal[ReadyOutput](local(ctx), TurnReady, in)
+}
+
 // FinishInput is the input of turn.Finish.
 type FinishInput struct {
 	Turn    TurnRef `json:"turn"`

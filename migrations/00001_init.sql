@@ -81,6 +81,8 @@ CREATE TABLE chats (
     session_started_at timestamptz,                -- of the last reset; NULL: there was none
     delivering      uuid,                          -- turn or outbound message whose parts go out now
     delivering_until timestamptz,
+    bot_turns       int NOT NULL DEFAULT 0,        -- turns that bots began since a person wrote
+    bot_turn_at     timestamptz,
     created_at      timestamptz NOT NULL DEFAULT now(),
     updated_at      timestamptz NOT NULL DEFAULT now(),
     UNIQUE (instance_id, external_id)
@@ -154,8 +156,11 @@ CREATE TABLE turns (
     first_at     timestamptz NOT NULL,             -- first message collected
     last_at      timestamptz NOT NULL,             -- last message collected
     last_seq     bigint NOT NULL DEFAULT 0,
+    quiet_for    interval NOT NULL DEFAULT '0',    -- debounce of this turn, drawn when it began
     quiet_at     timestamptz NOT NULL,             -- debounce: closes no earlier
-    media_pending int NOT NULL DEFAULT 0,
+    latest_at    timestamptz,                      -- the cap: neither messages nor typing put it off longer
+    media_pending uuid[] NOT NULL DEFAULT '{}',    -- collected messages whose media is being processed
+    media_until  timestamptz,                      -- and how long that is waited for
     closed_at    timestamptz,
     answer       text,                             -- what the agent said, before splitting
     part_count   int,

@@ -21,12 +21,25 @@ CREATE TYPE turn_view AS (
     interrupt uuid     -- the turn to interrupt, or that was
 );
 
+-- What a reaction in a batch is a reaction to: one of our messages.
+-- +goose StatementBegin
+CREATE FUNCTION reaction_target(m messages) RETURNS jsonb LANGUAGE plpgsql STABLE AS $$
+BEGIN
+    RETURN jsonb_build_object('kind', m.kind, 'target', (
+        SELECT jsonb_build_object('id', o.id, 'externalId', o.external_id, 'text', o.text)
+        FROM messages o
+        WHERE o.instance_id = m.instance_id AND o.direction = 'outbound' AND o.external_id = m.reply_to_external
+          AND o.external_id <> '' AND o.chat_id = m.chat_id
+        LIMIT 1));
+END $$;
+-- +goose StatementEnd
+
 -- A message as the batch of a turn holds it.
 -- +goose StatementBegin
 CREATE FUNCTION batch_message(m messages) RETURNS jsonb LANGUAGE sql STABLE AS $$
     SELECT jsonb_build_object('id', m.id, 'text', m.text, 'content', m.content, 'senderName', m.sender_name,
         'senderId', m.sender_platform_id, 'personId', m.person_id, 'externalId', m.external_id, 'seq', m.seq,
-        'sentAt', m.sent_at, 'facts', m.facts)
+        'sentAt', m.sent_at, 'facts', m.facts) || CASE WHEN m.kind = 'reaction' THEN reaction_target(m) ELSE '{}' END
 $$;
 -- +goose StatementEnd
 
@@ -99,6 +112,7 @@ BEGIN
     WHERE id = t.id;
     UPDATE messages SET
         status = CASE WHEN direction = 'outbound' THEN CASE final WHEN 'expired' THEN 'expired' ELSE 'cancelled' END
+                      WHEN p_outcome = 'ignored' THEN 'ignored'
                       WHEN final = 'expired' THEN 'failed' ELSE final END,
         status_reason = CASE WHEN final = 'answered' THEN '' ELSE said END,
         updated_at = clock_timestamp()
@@ -143,8 +157,8 @@ BEGIN
         v.suspect := CASE WHEN other.due_at < now_ THEN other.id END;
         RETURN v;
     END IF;
-    IF t.media_pending > 0 AND now_ < t.last_at + p_media_within THEN
-        wait := greatest(wait, t.last_at + p_media_within - now_);
+    IF t.media_pending <> '{}' AND now_ < t.media_until THEN
+        wait := greatest(wait, t.media_until - now_);
     END IF;
     -- The order of the chat is the order of the stream. An earlier message may
     -- not be recorded yet; or it is, and its workflow has not come to join: after
@@ -154,7 +168,7 @@ BEGIN
        OR now_ < t.last_at + interval '60 seconds'
        AND EXISTS (SELECT FROM messages m
                    WHERE m.chat_id = t.chat_id AND m.created_at > now_ - interval '1 hour' AND m.direction = 'inbound'
-                     AND m.turn_id IS NULL AND m.status IN ('received', 'processing') AND m.kind = 'message' AND m.seq < t.last_seq
+                     AND m.turn_id IS NULL AND m.status IN ('received', 'processing') AND m.kind IN ('message', 'reaction') AND m.seq < t.last_seq
                      AND NOT coalesce((m.facts ->> 'backfill')::boolean, false)) THEN
         -- Asked again soon at first, then less and less often.
         wait := greatest(wait, interval '10 milliseconds', least(interval '1 second', (now_ - t.last_at) / 2));
@@ -244,6 +258,10 @@ BEGIN
         v.outcome := m.status;
         RETURN v;
     END IF;
+    IF c.bot_turns > 0 AND NOT from_bot(m) THEN -- a person: bots may answer each other again
+        UPDATE chats SET bot_turns = 0 WHERE id = p_chat;
+        c.bot_turns := 0;
+    END IF;
     IF c.paused AND (c.paused_until IS NULL OR c.paused_until > now_) THEN
         p_refuse := 'a person has taken the chat over';
         v.state := 'paused';
@@ -258,19 +276,28 @@ BEGIN
 
     SELECT * INTO t FROM turns WHERE chat_id = p_chat AND session_key = p_session AND agent = p_agent AND state = 'collecting';
     IF FOUND THEN
-        UPDATE turns SET last_at = now_, last_seq = greatest(last_seq, m.seq),
-            quiet_at = least(now_ + p_quiet, first_at + p_cap), due_at = greatest(due_at, now_ + p_quiet + interval '60 seconds'),
-            media_pending = media_pending + p_media::int
-        WHERE id = t.id;
-        UPDATE messages SET turn_id = t.id, status = 'processing', updated_at = now_ WHERE id = p_message;
-        v.state := 'follower'; v.turn_id := t.id; v.epoch := t.epoch; v.leader := t.leader;
         v.suspect := CASE WHEN t.due_at < now_ THEN t.id END;
+        t := turn_collect(t, m, p_workflow, CASE WHEN p_media THEN p_media_within END);
+        IF t.workflow_id = p_workflow THEN
+            IF p_close THEN
+                RETURN turn_close_locked(t, p_provider, p_answer_within, p_media_within, 'turn.Join', p_started, p_attempt);
+            END IF;
+            RETURN turn_seen(t, p_message, p_workflow);
+        END IF;
+        v.state := 'follower'; v.turn_id := t.id; v.epoch := t.epoch; v.leader := t.leader;
+        RETURN v;
+    END IF;
+    -- (What bot_loop looks at, asked here: for most messages it need not be called.)
+    IF (m.facts ? 'isBot' OR length(m.text) >= 20) AND bot_loop(c, m, p_started, p_attempt) THEN
+        v.state := 'ignored'; v.outcome := 'ignored';
         RETURN v;
     END IF;
 
     t.id := p_turn; t.tenant_id := m.tenant_id; t.instance_id := m.instance_id; t.channel := m.channel; t.chat_id := p_chat;
     t.session_key := p_session; t.leader := p_message; t.workflow_id := p_workflow; t.epoch := 1; t.last_at := now_;
-    t.last_seq := m.seq; t.quiet_at := now_ + least(p_quiet, p_cap); t.media_pending := p_media::int;
+    t.last_seq := m.seq; t.quiet_for := p_quiet; t.quiet_at := now_ + least(p_quiet, p_cap); t.latest_at := now_ + p_cap;
+    t.media_pending := CASE WHEN p_media THEN ARRAY[p_message] ELSE '{}' END;
+    t.media_until := CASE WHEN p_media THEN now_ + p_media_within END;
     t.state := 'collecting'; t.due_at := now_ + p_quiet + interval '60 seconds';
     IF p_close THEN
         v := turn_hold(t, p_media_within, now_, 'turn.Join', p_started, p_attempt);
@@ -279,9 +306,9 @@ BEGIN
         END IF;
     END IF;
     INSERT INTO turns (id, tenant_id, instance_id, channel, chat_id, session_key, agent, state, leader, workflow_id, epoch, due_at,
-                       first_at, last_at, last_seq, quiet_at, media_pending, closed_at)
+                       first_at, last_at, last_seq, quiet_for, quiet_at, latest_at, media_pending, media_until, closed_at)
     VALUES (t.id, t.tenant_id, t.instance_id, t.channel, t.chat_id, t.session_key, p_agent, t.state, t.leader, t.workflow_id, t.epoch,
-            t.due_at, now_, t.last_at, t.last_seq, t.quiet_at, t.media_pending, t.closed_at);
+            t.due_at, now_, t.last_at, t.last_seq, t.quiet_for, t.quiet_at, t.latest_at, t.media_pending, t.media_until, t.closed_at);
     UPDATE messages SET turn_id = t.id, status = 'processing', updated_at = now_ WHERE id = p_message;
     IF NOT p_close THEN
         RETURN turn_seen(t, p_message, p_workflow);
@@ -295,18 +322,21 @@ END $$;
 -- turn.Close, by the workflow that leads.
 -- +goose StatementBegin
 CREATE FUNCTION turn_close(p_chat uuid, p_turn uuid, p_workflow text, p_epoch int, p_provider text, p_answer_within interval,
-    p_media_within interval, p_started timestamptz, p_attempt int) RETURNS turn_view LANGUAGE plpgsql AS $$
+    p_media_within interval, p_typing jsonb, p_started timestamptz, p_attempt int) RETURNS turn_view LANGUAGE plpgsql AS $$
 DECLARE
     t turns;
 BEGIN
     PERFORM FROM chats WHERE id = p_chat FOR NO KEY UPDATE;
     SELECT * INTO STRICT t FROM turns WHERE id = p_turn;
     IF t.workflow_id = p_workflow AND t.epoch = p_epoch AND t.state = 'collecting' THEN
+        IF p_typing <> '[]' THEN
+            t := turn_typing(t, p_typing);
+        END IF;
         RETURN turn_close_locked(t, p_provider, p_answer_within, p_media_within, 'turn.Close', p_started, p_attempt);
     ELSIF t.workflow_id = p_workflow AND t.epoch = p_epoch AND t.state = 'reopened' THEN
         RETURN turn_reclose_locked(t, p_provider, p_answer_within, 'turn.Close', p_started, p_attempt);
     END IF;
-    RETURN turn_seen(t, t.leader, p_workflow);
+    RETURN turn_seen_by(t, p_workflow);
 END $$;
 -- +goose StatementEnd
 
@@ -353,7 +383,8 @@ BEGIN
     SELECT CASE WHEN t.epoch > 1 AND EXISTS (SELECT FROM messages o WHERE o.id = p_part_ids[x.n]) THEN uuid_v7() ELSE p_part_ids[x.n] END,
            t.tenant_id, t.instance_id, t.channel, t.chat_id, m.person_id, 'outbound', x.content,
            coalesce(x.content ->> 'text', ''), 'queued', t.id, t.leader, x.n::int - 1, parts,
-           CASE WHEN t.follows IS NULL THEN t.leader END, CASE WHEN t.follows IS NULL THEN m.external_id ELSE '' END
+           CASE WHEN t.follows IS NULL THEN t.leader END,
+           CASE WHEN t.follows IS NOT NULL THEN '' WHEN m.kind = 'reaction' THEN m.reply_to_external ELSE m.external_id END
     FROM jsonb_array_elements(p_parts) WITH ORDINALITY AS x(content, n), messages m
     WHERE m.id = t.leader;
     IF t.agent_ms IS NULL THEN -- a follow-up's own text: no agent was asked
@@ -518,10 +549,10 @@ DROP FUNCTION turn_give_up(uuid, uuid, text, int, text, text, int, timestamptz, 
     turn_finish(uuid, uuid, text, int, text, text, text, int, timestamptz, int), dead_letter_turn(turns, text, text, int),
     turn_touch(uuid, text, int, interval),
     turn_answer(uuid, uuid, text, int, text, jsonb, uuid[], int, jsonb, interval, timestamptz, int),
-    turn_close(uuid, uuid, text, int, text, interval, interval, timestamptz, int),
+    turn_close(uuid, uuid, text, int, text, interval, interval, jsonb, timestamptz, int),
     turn_join(uuid, uuid, text, text, text, uuid, text, interval, interval, boolean, boolean, text, interval, interval, timestamptz, int),
     turn_close_locked(turns, text, interval, interval, text, timestamptz, int),
     turn_due(timestamptz, interval), turn_closed(turns, jsonb, text, text, timestamptz, int),
     turn_hold(turns, interval, timestamptz, text, timestamptz, int), turn_finish_locked(turns, text, text, text, timestamptz, int, log_entry),
-    turn_seen(turns, uuid, text), turn_state(turns, uuid, text), turn_batch(uuid), batch_message(messages);
+    turn_seen(turns, uuid, text), turn_state(turns, uuid, text), turn_batch(uuid), batch_message(messages), reaction_target(messages);
 DROP TYPE log_entry, turn_view;

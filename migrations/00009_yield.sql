@@ -62,7 +62,7 @@ BEGIN
     SELECT * INTO STRICT t FROM turns WHERE id = p_turn;
     SELECT * INTO o FROM turns WHERE id = p_from;
     IF t.workflow_id <> p_workflow OR t.epoch <> p_epoch OR t.state <> 'collecting' THEN
-        v := turn_seen(t, t.leader, p_workflow);
+        v := turn_seen_by(t, p_workflow);
     ELSE
         IF turn_yields(o, t) THEN
             UPDATE messages SET turn_id = t.id, yields = yields + 1, updated_at = clock_timestamp()

@@ -55,6 +55,7 @@ func pipelineWorker(d Deps) temporalWorker {
 	register(w, d, activities.IdentityResolve, s.identity.Resolve)
 	register(w, d, activities.AccessCheck, s.access.Check)
 	register(w, d, activities.TurnJoin, s.turn.Join)
+	register(w, d, activities.TurnReady, s.turn.Ready)
 	register(w, d, activities.TurnClose, s.turn.Close)
 	register(w, d, activities.TurnYield, s.turn.Yield)
 	register(w, d, activities.TurnFinish, s.turn.Finish)

@@ -155,6 +155,21 @@ func TestLeaderWaitsForQuiet(t *testing.T) {
 	require.Equal(t, 5*time.Second, h.Now().Sub(started).Round(time.Second))
 }
 
+// An earlier message of the chat came later to the lock and leads now: the
+// workflow that led is a follower's.
+func TestLeaderThatWasFirstAtTheLockOnly(t *testing.T) {
+	t.Parallel()
+	h := newHands(t)
+	first := uuid.MustParse("018f0000-0000-8000-8000-000000000009")
+	h.joins(activities.TurnView{State: activities.StateWait, TurnID: nullID(turnID), Epoch: 1, Leader: nullID(messageID), Wait: time.Second})
+	h.OnActivity(activities.TurnClose, mock.Anything, mock.Anything).
+		Return(activities.TurnView{State: activities.StateFollower, TurnID: nullID(turnID), Epoch: 1, Leader: nullID(first)}, nil).Once()
+	out := h.run()
+	require.Equal(t, activities.OutcomeFollower, out.Outcome)
+	require.Equal(t, turnID, out.TurnID.UUID)
+	require.Equal(t, first, out.Leader.UUID)
+}
+
 // A leader behind another turn is woken by its end, and looks by itself
 // should the wake be lost.
 func TestLeaderWaitsBehind(t *testing.T) {

@@ -29,7 +29,8 @@ var addPayloads = flag.Bool("add-payloads", false, "write golden payloads of new
 var payloads = []any{
 	activities.ResolveInput{}, activities.ResolveOutput{}, activities.CheckInput{}, activities.CheckOutput{},
 	activities.JoinInput{}, activities.TurnView{}, activities.CloseInput{}, activities.YieldInput{}, activities.FinishInput{}, activities.FinishOutput{},
-	activities.WakeInput{}, activities.SweepInput{}, activities.SweepOutput{}, activities.ReplyInput{}, activities.ReplyOutput{},
+	activities.ReadyInput{}, activities.ReadyOutput{}, activities.WakeInput{}, activities.SweepInput{}, activities.SweepOutput{},
+	activities.ReplyInput{}, activities.ReplyOutput{},
 	activities.GiveUpInput{}, activities.SendInput{}, activities.SendOutput{}, activities.MessageRef{}, activities.TurnRef{},
 	activities.FollowUpInput{}, activities.ArmInput{}, activities.ClaimInput{},
 	workflows.MessageInput{}, workflows.MessageResult{}, workflows.OutboundInput{}, workflows.OutboundResult{},

@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/google/uuid"
+
 	"github.com/omnihub/omni/activities"
 	"github.com/omnihub/omni/internal/omni"
 )
@@ -16,11 +18,11 @@ func (a *Activities) Join(ctx context.Context, in activities.JoinInput) (activit
 	if err != nil {
 		return activities.TurnView{}, err
 	}
-	m, err := a.Store.InboundMessage(ctx, in.Message.MessageID)
+	refusal, err := a.refusal(ctx, inst, in.Message)
 	if err != nil {
 		return activities.TurnView{}, err
 	}
-	p := joinParams(in, inst, m, attempt)
+	p := joinParams(in, inst, refusal, attempt)
 	if p.Refuse == string(omni.RefusedReset) {
 		v, err := a.Store.ResetByMessage(ctx, p.ChatID, p.MessageID, p.WorkflowID, p.Refuse)
 		return a.view(ctx, v, inst), err
@@ -41,14 +43,33 @@ func (a *Activities) Join(ctx context.Context, in activities.JoinInput) (activit
 	return a.view(ctx, v, inst), nil
 }
 
-func joinParams(in activities.JoinInput, inst *omni.Instance, m *omni.InboundMessage, attempt omni.Attempt) omni.JoinParams {
+// refusal says why a message is not for us. Whether it answers, or reacts to,
+// something of ours is looked up only where it matters and the channel, which
+// knows it on some platforms, has not said so.
+func (a *Activities) refusal(ctx context.Context, inst *omni.Instance, ref activities.MessageRef) (omni.Refusal, error) {
+	m, err := a.Store.InboundMessage(ctx, ref.MessageID)
+	if err != nil {
+		return "", err
+	}
+	refusal := omni.Refuse(inst.Settings, m, time.Now())
+	if !refusal.LooksAtTarget() || m.TargetExternalID == "" {
+		return refusal, nil
+	}
+	target := *m
+	if target.Facts.ReplyToMe, err = a.Store.WroteMessage(ctx, inst.ID, ref.ChatID, m.TargetExternalID); err != nil {
+		return "", err
+	}
+	return omni.Refuse(inst.Settings, &target, time.Now()), nil
+}
+
+func joinParams(in activities.JoinInput, inst *omni.Instance, refusal omni.Refusal, attempt omni.Attempt) omni.JoinParams {
 	cfg := inst.Settings.Messaging
 	quiet, quietCap := omni.Quiet(cfg, in.Message.MessageID)
 	return omni.JoinParams{
 		ChatID: in.Message.ChatID, MessageID: in.Message.MessageID, WorkflowID: in.WorkflowID,
 		TurnID:     omni.TurnID(in.Message.MessageID, 0),
 		SessionKey: omni.SessionKey(agentOf(inst).Session, in.Message.ChatID, in.PersonID), Agent: "instance",
-		Refuse: string(omni.Refuse(inst.Settings, m, time.Now())), Quiet: quiet, QuietCap: quietCap,
+		Refuse: string(refusal), Quiet: quiet, QuietCap: quietCap,
 		// Attachments are recorded, not processed, so nothing is pending.
 		Close: quiet == 0, Interrupt: cfg.WhenBusy == omni.WhenBusyInterrupt, Closing: closingParams(inst), Attempt: attempt,
 	}
@@ -62,7 +83,9 @@ func (a *Activities) Close(ctx context.Context, in activities.CloseInput) (activ
 		return activities.TurnView{}, err
 	}
 	again := func() (omni.TurnView, error) {
-		return a.Store.CloseTurn(ctx, in.Turn.ChatID, in.Turn.TurnID, in.Turn.WorkflowID, in.Turn.Epoch, closingParams(inst), attempt)
+		p := closingParams(inst)
+		p.Typing = a.typing(ctx, in.Turn.ChatID)
+		return a.Store.CloseTurn(ctx, in.Turn.ChatID, in.Turn.TurnID, in.Turn.WorkflowID, in.Turn.Epoch, p, attempt)
 	}
 	v, err := again()
 	if err != nil {
@@ -77,6 +100,35 @@ func (a *Activities) Close(ctx context.Context, in activities.CloseInput) (activ
 		}
 	}
 	return a.view(ctx, v, inst), nil
+}
+
+// typing says who types in a chat. Where nobody can tell, nobody does: typing
+// only ever puts an answer off.
+func (a *Activities) typing(ctx context.Context, chat uuid.UUID) []omni.TypingHold {
+	ctx, cancel := context.WithTimeout(ctx, typingWithin)
+	defer cancel()
+	marks, err := a.Typing.TypingIn(ctx, chat)
+	if err != nil {
+		return nil
+	}
+	return omni.TypingHolds(marks, time.Now())
+}
+
+// Ready is turn.Ready.
+func (a *Activities) Ready(ctx context.Context, in activities.ReadyInput) (activities.ReadyOutput, error) {
+	inst, err := a.instance(ctx, in.Message.InstanceID)
+	if err != nil {
+		return activities.ReadyOutput{}, err
+	}
+	v, wake, err := a.Store.ReadyTurn(ctx, in.Message.ChatID, in.Message.MessageID, in.WorkflowID)
+	if err != nil {
+		return activities.ReadyOutput{}, err
+	}
+	out := activities.ReadyOutput{Turn: a.view(ctx, v, inst)}
+	if wake != "" {
+		out.Wake = []string{wake}
+	}
+	return out, nil
 }
 
 // Finish is turn.Finish.

@@ -18,6 +18,10 @@ type Store interface {
 	JoinTurn(ctx context.Context, p omni.JoinParams) (omni.TurnView, error)
 	CloseTurn(ctx context.Context, chat, turn uuid.UUID, workflowID string, epoch int, c omni.ClosingParams, a omni.Attempt) (omni.TurnView, error)
 	YieldTurn(ctx context.Context, p omni.YieldParams) (omni.TurnView, error)
+	// WroteMessage reports whether the account wrote the message of that platform id in the chat.
+	WroteMessage(ctx context.Context, instance, chat uuid.UUID, externalID string) (bool, error)
+	// ReadyTurn names the workflow that waits for the message's media, "" for none.
+	ReadyTurn(ctx context.Context, chat, message uuid.UUID, workflowID string) (v omni.TurnView, wake string, err error)
 	FinishTurn(ctx context.Context, p omni.FinishParams) (outcome string, wake []string, err error)
 	OverdueTurns(ctx context.Context, only uuid.NullUUID, limit int) ([]omni.SuspectTurn, error)
 	PostponeTurn(ctx context.Context, turn uuid.UUID, by time.Duration) error
@@ -36,6 +40,11 @@ type Instances interface {
 // Quick knows which agents have been quick of late.
 type Quick interface {
 	Agent(ctx context.Context, inst *omni.Instance) bool
+}
+
+// Typing knows who types.
+type Typing interface {
+	TypingIn(ctx context.Context, chat uuid.UUID) ([]omni.TypingMark, error)
 }
 
 // Engine is what the steps need of Temporal.
@@ -63,6 +72,7 @@ type Activities struct {
 	Store     Store
 	Instances Instances
 	Quick     Quick
+	Typing    Typing
 	Engine    Engine
 	Cancels   Cancels
 }
@@ -77,6 +87,8 @@ const (
 	// database is worth a few milliseconds, not a timer.
 	shortWait  = 25 * time.Millisecond
 	shortTries = 8
+	// typingWithin is how long the question who types may take.
+	typingWithin = time.Second
 )
 
 // view turns what the database said into what the workflow sees. Refs of the

@@ -9,8 +9,6 @@ import (
 
 	"github.com/google/uuid"
 	"github.com/nats-io/nats.go"
-
-	"github.com/omnihub/omni/internal/omni"
 )
 
 // Notifications hurry others on; none of them is the truth. A lost one costs
@@ -97,40 +95,6 @@ func (b *Bus) OnLog(tenant string, fn func(LogBatch)) (stop func(), err error) {
 func (b *Bus) MaxPayload() int { return int(b.conn.MaxPayload()) }
 
 const timeFormat = time.RFC3339Nano
-
-// Typing is the value in bucket typing, and what is published live.
-type Typing struct {
-	InstanceID uuid.UUID `json:"instanceId"`
-	ChatID     uuid.UUID `json:"chatId"`
-	SenderID   string    `json:"senderId,omitempty"` // the platform's id
-	At         string    `json:"at"`                 // RFC 3339
-}
-
-// MarkTyping remembers for half a minute that somebody types in the chat, and
-// tells whoever waits for it (OnTyping).
-func (b *Bus) MarkTyping(ctx context.Context, e *omni.Envelope) error {
-	t := Typing{InstanceID: e.InstanceID, ChatID: e.ChatID(), SenderID: e.Event.Sender.ID, At: e.ReceivedAt.UTC().Format(timeFormat)}
-	payload, err := json.Marshal(t)
-	if err != nil {
-		return fmt.Errorf("encoding a typing notice: %w", err)
-	}
-	if err := b.notify(typingSubject(e.TenantID, t.ChatID), payload); err != nil {
-		return err
-	}
-	kv, err := b.KV(ctx, BucketTyping)
-	if err != nil {
-		return err
-	}
-	if _, err := kv.Put(ctx, t.ChatID.String(), payload); err != nil {
-		return fmt.Errorf("remembering that chat %s is typing: %w", t.ChatID, err)
-	}
-	return nil
-}
-
-// OnTyping calls fn for every typing notice of the chat until stop is called.
-func (b *Bus) OnTyping(tenant string, chatID uuid.UUID, fn func()) (stop func(), err error) {
-	return b.subscribe(typingSubject(tenant, chatID), func(*nats.Msg) { fn() })
-}
 
 func (b *Bus) notify(subject string, data []byte) error {
 	if err := b.conn.Publish(subject, data); err != nil {

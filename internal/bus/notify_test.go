@@ -80,17 +80,42 @@ func TestTypingIsRememberedAndTold(t *testing.T) {
 	b, _ := setup(t)
 	e := inbound(instance(t), "1")
 	e.Event.Kind = message.KindTyping
-	told := make(chan struct{}, 1)
+	told := make(chan struct{}, 3)
 	stop, err := b.OnTyping(omni.DefaultTenant, e.ChatID(), func() { told <- struct{}{} })
 	require.NoError(t, err)
 	defer stop()
 	require.NoError(t, b.MarkTyping(t.Context(), e))
 	receive(t, told)
+	marks, err := b.TypingIn(t.Context(), e.ChatID())
+	require.NoError(t, err)
+	require.Equal(t, []omni.TypingMark{{SenderID: "u1", Seq: e.Seq, At: e.ReceivedAt.UTC()}}, marks)
+
+	// Somebody else in the chat, and the first one again: one notice each, the newest first.
+	other := inbound(instance(t), "2")
+	other.InstanceID, other.Event.Chat, other.Event.Sender.ID, other.Seq = e.InstanceID, e.Event.Chat, "u2", 8
+	require.NoError(t, b.MarkTyping(t.Context(), other))
+	e.Seq = 9
+	require.NoError(t, b.MarkTyping(t.Context(), e))
+	marks, err = b.TypingIn(t.Context(), e.ChatID())
+	require.NoError(t, err)
+	require.Len(t, marks, 2)
+	require.Equal(t, []uint64{9, 8}, []uint64{marks[0].Seq, marks[1].Seq})
+	require.Equal(t, []string{"u1", "u2"}, []string{marks[0].SenderID, marks[1].SenderID})
+}
+
+func TestNobodyTypes(t *testing.T) {
+	t.Parallel()
+	b, _ := setup(t)
+	marks, err := b.TypingIn(t.Context(), uuid.New())
+	require.NoError(t, err)
+	require.Empty(t, marks)
+	// What another version wrote is no notice, and no error either.
+	chat := uuid.New()
 	kv, err := b.KV(t.Context(), bus.BucketTyping)
 	require.NoError(t, err)
-	entry, err := kv.Get(t.Context(), e.ChatID().String())
+	_, err = kv.Put(t.Context(), chat.String(), []byte("now"))
 	require.NoError(t, err)
-	var typing bus.Typing
-	require.NoError(t, json.Unmarshal(entry.Value(), &typing))
-	require.Equal(t, "u1", typing.SenderID)
+	marks, err = b.TypingIn(t.Context(), chat)
+	require.NoError(t, err)
+	require.Empty(t, marks)
 }

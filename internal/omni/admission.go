@@ -29,7 +29,7 @@ func Admit(s InstanceSettings, e *Envelope) Admission {
 	}
 	refused := Refuse(s, m, e.ReceivedAt)
 	switch {
-	case refused == NotRefused:
+	case refused == NotRefused, refused == RefusedNotOurs, refused == RefusedReset: // what a reaction is on, the workflow finds out
 	case refused == RefusedTooOld, in.Kind == message.KindReaction,
 		// Nobody answers, nobody has to decide about access, nothing is to be fetched.
 		refused == RefusedNoAgent && a.Access != nil && len(in.Content.Media) == 0:
@@ -43,8 +43,12 @@ func Admit(s InstanceSettings, e *Envelope) Admission {
 // person is known once it is.
 func NewInboundMessage(e *Envelope) *InboundMessage {
 	in := &e.Event
-	return &InboundMessage{ID: e.MessageID, Status: StatusReceived, Kind: in.Kind, FromMe: in.IsFromMe, SenderID: in.Sender.ID,
-		Text: in.Content.Text, Content: in.Content, Facts: FactsOf(in), SentAt: in.Timestamp}
+	m := &InboundMessage{ID: e.MessageID, Status: StatusReceived, Kind: in.Kind, FromMe: in.IsFromMe, SenderID: in.Sender.ID,
+		Text: in.Content.Text, TargetExternalID: in.ReplyTo, Content: in.Content, Facts: FactsOf(in), SentAt: in.Timestamp}
+	if in.Kind == message.KindReaction {
+		m.TargetExternalID = in.TargetID
+	}
+	return m
 }
 
 func accessDisabled(mode string) bool { return mode == "" || mode == "disabled" }

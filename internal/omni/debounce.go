@@ -7,10 +7,41 @@ import (
 	"github.com/google/uuid"
 )
 
-// Quiet returns how long a chat must stay quiet after a message before its
-// turn closes, and the most that a turn waits counted from its first message.
-// The draw of mode randomized comes from the message's id: the same message
-// gives the same draw, however often the step runs.
+// TypingFor is how long one typing notice says that somebody types: platforms
+// repeat it more often than this and show it about as long.
+const TypingFor = 5 * time.Second
+
+// TypingMark is a typing notice as it came in.
+type TypingMark struct {
+	SenderID string    // the platform's; "" where the platform does not say
+	Seq      uint64    // its place in the stream
+	At       time.Time // when it came in
+}
+
+// TypingHold is what a typing notice means for a turn that is about to close.
+type TypingHold struct {
+	SenderID string `json:"sender"`
+	Seq      uint64 `json:"seq"`
+	LeftMs   int64  `json:"leftMs"` // how much longer somebody is taken to type
+}
+
+// TypingHolds are the notices that still mean something. A clock that is wrong
+// makes none of them mean more than a notice that has just come.
+func TypingHolds(marks []TypingMark, now time.Time) []TypingHold {
+	var holds []TypingHold
+	for _, m := range marks {
+		if left := min(TypingFor-now.Sub(m.At), TypingFor); left > 0 {
+			holds = append(holds, TypingHold{SenderID: m.SenderID, Seq: m.Seq, LeftMs: max(left.Milliseconds(), 1)})
+		}
+	}
+	return holds
+}
+
+// Quiet returns how long a chat must stay quiet before the turn that a message
+// leads closes, counted from the turn's last message, and the most that it
+// waits counted from its first. The draw of mode randomized comes from the
+// message's id: the same message gives the same draw, however often the step
+// runs, and the turn keeps it.
 func Quiet(cfg MessagingConfig, messageID uuid.UUID) (quiet, limit time.Duration) {
 	limit = time.Duration(cfg.DebounceMaxWaitMs) * time.Millisecond
 	switch cfg.DebounceMode {

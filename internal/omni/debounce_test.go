@@ -31,7 +31,7 @@ func TestQuiet(t *testing.T) {
 	}
 }
 
-func TestQuietDrawsOncePerMessage(t *testing.T) {
+func TestQuietDrawsTheSameForAMessage(t *testing.T) {
 	t.Parallel()
 	cfg := MessagingConfig{DebounceMode: "randomized", DebounceMinMs: 100, DebounceMaxMs: 300, DebounceMaxWaitMs: 30000}
 	draws := map[time.Duration]bool{}
@@ -45,4 +45,19 @@ func TestQuietDrawsOncePerMessage(t *testing.T) {
 		draws[quiet] = true
 	}
 	require.Greater(t, len(draws), 50, "draws are spread")
+}
+
+func TestTypingHolds(t *testing.T) {
+	t.Parallel()
+	now := time.Date(2026, 5, 1, 12, 0, 0, 0, time.UTC)
+	mark := func(sender string, seq uint64, age time.Duration) TypingMark {
+		return TypingMark{SenderID: sender, Seq: seq, At: now.Add(-age)}
+	}
+	require.Empty(t, TypingHolds(nil, now))
+	require.Empty(t, TypingHolds([]TypingMark{mark("ana", 1, TypingFor), mark("ana", 2, time.Hour)}, now), "old ones say nothing")
+	require.Equal(t, []TypingHold{
+		{SenderID: "ana", Seq: 3, LeftMs: 4000},
+		{SenderID: "bob", Seq: 4, LeftMs: TypingFor.Milliseconds()}, // a clock that is ahead
+		{Seq: 5, LeftMs: 1},
+	}, TypingHolds([]TypingMark{mark("ana", 3, TypingFor-4*time.Second), mark("bob", 4, -time.Hour), mark("", 5, TypingFor-time.Nanosecond)}, now))
 }

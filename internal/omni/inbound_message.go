@@ -17,9 +17,14 @@ type InboundMessage struct {
 	FromMe   bool
 	SenderID string // the platform's
 	Text     string
-	Content  message.Content
-	Facts    MessageFacts
-	SentAt   time.Time // the platform's time
+
+	// TargetExternalID is the platform's id of the message that it answers, or
+	// reacts to.
+	TargetExternalID string
+
+	Content message.Content
+	Facts   MessageFacts
+	SentAt  time.Time // the platform's time
 
 	Access *AccessDecision // nil: not decided yet
 }

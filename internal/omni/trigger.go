@@ -4,8 +4,6 @@ import (
 	"slices"
 	"strings"
 	"time"
-	"unicode"
-	"unicode/utf8"
 
 	"github.com/omnihub/omni/channels/message"
 )
@@ -18,24 +16,28 @@ const (
 	NotRefused        Refusal = ""
 	RefusedNoAgent    Refusal = "no agent is configured"
 	RefusedOwn        Refusal = "written by the account itself"
-	RefusedBot        Refusal = "written by a bot"
 	RefusedTooOld     Refusal = "older than catchUpSeconds"
 	RefusedNotForUs   Refusal = "no trigger matches"
 	RefusedReaction   Refusal = "this reaction triggers nothing"
+	RefusedNotOurs    Refusal = "not a reaction to a message of ours"
 	RefusedNotMessage Refusal = "not a message"
 	RefusedReset      Refusal = "begins the conversation anew"
 )
 
+// LooksAtTarget reports whether the refusal could be another one if the message
+// that is answered, or reacted to, were ours.
+func (r Refusal) LooksAtTarget() bool { return r == RefusedNotForUs || r == RefusedNotOurs }
+
 // Refuse decides whether a recorded message is for us: a direct message, a
-// mention, a reply to us, our name, a reaction we react to.
+// mention, a reply to us, our name, a reaction we react to on something of
+// ours. Other bots are no exception: that they do not answer each other for ever
+// is seen to where turns begin.
 func Refuse(s InstanceSettings, m *InboundMessage, now time.Time) Refusal {
 	switch {
 	case s.Agent == nil:
 		return RefusedNoAgent
 	case m.FromMe:
 		return RefusedOwn
-	case m.Facts.IsBot: // two bots that answer each other never stop
-		return RefusedBot
 	case m.Facts.Backfill && m.SentAt.Add(time.Duration(s.Messaging.CatchUpSeconds)*time.Second).Before(now):
 		return RefusedTooOld
 	case resets(s.Messaging.ResetEmoji, m):
@@ -48,10 +50,13 @@ func Refuse(s InstanceSettings, m *InboundMessage, now time.Time) Refusal {
 		}
 		return RefusedNotForUs
 	case message.KindReaction:
-		if reactsTo(s.Messaging.Triggers, m.Facts.Emoji) {
-			return NotRefused
+		switch {
+		case !reactsTo(s.Messaging.Triggers, m.Facts.Emoji):
+			return RefusedReaction
+		case !m.Facts.ReplyToMe:
+			return RefusedNotOurs
 		}
-		return RefusedReaction
+		return NotRefused
 	default:
 		return RefusedNotMessage
 	}
@@ -64,19 +69,7 @@ func triggered(t TriggerConfig, m *InboundMessage) bool {
 		t.Reply && m.Facts.ReplyToMe:
 		return true
 	}
-	text := strings.ToLower(m.Text)
-	for _, name := range t.Names {
-		name = strings.ToLower(strings.TrimPrefix(strings.TrimSpace(name), "@"))
-		if name != "" && (containsWord(text, name) || mentions(m.Facts.Mentions, name)) {
-			return true
-		}
-	}
-	return false
-}
-
-// mentions reports whether a platform's mentions hold the name.
-func mentions(list []string, name string) bool {
-	return slices.ContainsFunc(list, func(s string) bool { return strings.EqualFold(strings.TrimPrefix(s, "@"), name) })
+	return named(t.Names, m.Text, m.Facts.Mentions)
 }
 
 func reactsTo(t TriggerConfig, emoji string) bool {
@@ -101,29 +94,4 @@ func resets(emoji string, m *InboundMessage) bool {
 	default:
 		return false
 	}
-}
-
-// containsWord reports whether text holds word not as a part of a longer one.
-func containsWord(text, word string) bool {
-	for from := 0; ; {
-		i := strings.Index(text[from:], word)
-		if i < 0 {
-			return false
-		}
-		start, end := from+i, from+i+len(word)
-		if !wordEndsAt(text[:start]) && !wordStartsAt(text[end:]) {
-			return true
-		}
-		from = start + 1
-	}
-}
-
-func wordEndsAt(s string) bool {
-	r, n := utf8.DecodeLastRuneInString(s)
-	return n > 0 && (unicode.IsLetter(r) || unicode.IsDigit(r))
-}
-
-func wordStartsAt(s string) bool {
-	r, n := utf8.DecodeRuneInString(s)
-	return n > 0 && (unicode.IsLetter(r) || unicode.IsDigit(r))
 }

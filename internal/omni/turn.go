@@ -43,6 +43,17 @@ type TurnMessage struct {
 	Seq        int64           `json:"seq"`
 	SentAt     *time.Time      `json:"sentAt"`
 	Facts      MessageFacts    `json:"facts"`
+
+	// A reaction's Text is its emoji, and Target the message of ours it was put on.
+	Kind   message.Kind    `json:"kind,omitempty"` // "" for a message
+	Target *ReactionTarget `json:"target,omitempty"`
+}
+
+// ReactionTarget is the message of ours that a reaction was put on.
+type ReactionTarget struct {
+	ID         uuid.UUID `json:"id"`
+	ExternalID string    `json:"externalId"`
+	Text       string    `json:"text"`
 }
 
 // JoinParams are the parameters of JoinTurn.
@@ -54,7 +65,7 @@ type JoinParams struct {
 	WorkflowID   string
 	TurnID       uuid.UUID     // of the turn that the message would lead
 	Refuse       string        // why the message is not answered, "" if it is
-	Quiet        time.Duration // debounce after this message
+	Quiet        time.Duration // debounce of the turn that the message would lead
 	QuietCap     time.Duration // from the first message
 	MediaPending bool
 	Close        bool // nothing to wait for: close in the same transaction
@@ -79,7 +90,8 @@ type YieldParams struct {
 type ClosingParams struct {
 	Provider     string
 	AnswerWithin time.Duration // until the turn is suspect
-	MediaWithin  time.Duration // how long pending media is waited for
+	MediaWithin  time.Duration // how long pending media is waited for, from its message's joining
+	Typing       []TypingHold  // of CloseTurn: who types in the chat
 }
 
 // Answer is what an agent said, split into parts.

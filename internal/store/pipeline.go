@@ -41,7 +41,7 @@ func (s *Store) InboundMessage(ctx context.Context, id uuid.UUID) (*omni.Inbound
 
 func newInboundMessage(id uuid.UUID, r dbsqlc.InboundMessageRow) (*omni.InboundMessage, error) {
 	m := &omni.InboundMessage{ID: id, PersonID: r.PersonID, Status: omni.Status(r.Status), Kind: message.Kind(r.Kind), FromMe: r.FromMe,
-		SenderID: r.SenderPlatformID, Text: r.Text, SentAt: deref(r.SentAt)}
+		SenderID: r.SenderPlatformID, Text: r.Text, TargetExternalID: r.ReplyToExternal, SentAt: deref(r.SentAt)}
 	if r.AccessDecision != nil {
 		m.Access = &omni.AccessDecision{Decision: *r.AccessDecision, RuleID: r.AccessRuleID, Reason: r.AccessReason}
 	}
@@ -52,6 +52,16 @@ func newInboundMessage(id uuid.UUID, r dbsqlc.InboundMessageRow) (*omni.InboundM
 		return nil, fmt.Errorf("decoding the content of message %s: %w", id, err)
 	}
 	return m, nil
+}
+
+// WroteMessage reports whether the account itself wrote the message that has
+// this id on the platform, in that chat.
+func (s *Store) WroteMessage(ctx context.Context, instance, chat uuid.UUID, externalID string) (bool, error) {
+	wrote, err := s.q.WroteMessage(ctx, dbsqlc.WroteMessageParams{InstanceID: instance, ExternalID: externalID, ChatID: chat})
+	if err != nil {
+		return false, fmt.Errorf("looking for a message of ours in chat %s: %w", chat, err)
+	}
+	return wrote, nil
 }
 
 // LedTurn returns the newest turn that a message led.

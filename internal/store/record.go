@@ -225,7 +225,7 @@ func newMessageRow(e *omni.Envelope) messageRow {
 	case in.Kind == message.KindReaction:
 		id := omni.TargetMessageID(e.InstanceID, in.TargetID)
 		row.ReplyTo, row.ReplyToExternal = &id, in.TargetID
-		row.EventType = omni.EventMessageReaction
+		row.EventType, row.Text = omni.EventMessageReaction, row.Facts.Emoji
 		if e.Admission == nil {
 			row.Status = omni.StatusIgnored
 		}

@@ -32,8 +32,15 @@ func (s *Store) JoinTurn(ctx context.Context, p omni.JoinParams) (omni.TurnView,
 
 // CloseTurn is turn.Close: see turn_close in the migrations.
 func (s *Store) CloseTurn(ctx context.Context, chat, turn uuid.UUID, workflowID string, epoch int, c omni.ClosingParams, a omni.Attempt) (omni.TurnView, error) {
-	row := s.pool.QueryRow(ctx, `SELECT * FROM turn_close($1,$2,$3,$4,$5,$6,$7,$8,$9)`,
-		chat, turn, workflowID, epoch, c.Provider, c.AnswerWithin, c.MediaWithin, a.StartedAt, a.Number)
+	typing, err := json.Marshal(c.Typing)
+	if err != nil {
+		return omni.TurnView{}, fmt.Errorf("encoding who types in chat %s: %w", chat, err)
+	}
+	if len(c.Typing) == 0 {
+		typing = []byte("[]")
+	}
+	row := s.pool.QueryRow(ctx, `SELECT * FROM turn_close($1,$2,$3,$4,$5,$6,$7,$8,$9,$10)`,
+		chat, turn, workflowID, epoch, c.Provider, c.AnswerWithin, c.MediaWithin, typing, a.StartedAt, a.Number)
 	v, err := s.scanTurnView(row)
 	if err != nil {
 		return omni.TurnView{}, fmt.Errorf("closing turn %s: %w", turn, err)
@@ -53,9 +60,22 @@ func (s *Store) YieldTurn(ctx context.Context, p omni.YieldParams) (omni.TurnVie
 	return v, nil
 }
 
+// ReadyTurn is turn.Ready: the media of a message is processed. wake names the
+// workflow that waits for it, "" where none does. A message that has not joined
+// a turn gives a view without a state.
+func (s *Store) ReadyTurn(ctx context.Context, chat, messageID uuid.UUID, workflowID string) (v omni.TurnView, wake string, err error) {
+	var behind *string
+	row := s.pool.QueryRow(ctx, `SELECT (seen).*, wake FROM turn_ready($1,$2,$3)`, chat, messageID, workflowID)
+	if v, err = s.scanTurnView(row, &behind); err != nil {
+		return omni.TurnView{}, "", fmt.Errorf("saying that message %s is ready: %w", messageID, err)
+	}
+	return v, deref(behind), nil
+}
+
 type rowScanner interface{ Scan(dest ...any) error }
 
-func (s *Store) scanTurnView(row rowScanner) (omni.TurnView, error) {
+// scanTurnView reads a turn_view, and into more what follows it in the row.
+func (s *Store) scanTurnView(row rowScanner, more ...any) (omni.TurnView, error) {
 	var (
 		v                     omni.TurnView
 		state, outcome        *string
@@ -63,7 +83,8 @@ func (s *Store) scanTurnView(row rowScanner) (omni.TurnView, error) {
 		answered              *bool
 		batch                 []byte
 	)
-	if err := row.Scan(&state, &v.TurnID, &epoch, &v.Leader, &waitMs, &outcome, &amount, &answered, &v.Suspect, &batch, &v.Interrupt); err != nil {
+	into := append([]any{&state, &v.TurnID, &epoch, &v.Leader, &waitMs, &outcome, &amount, &answered, &v.Suspect, &batch, &v.Interrupt}, more...)
+	if err := row.Scan(into...); err != nil {
 		return omni.TurnView{}, err
 	}
 	v.State, v.Outcome = deref(state), deref(outcome)

@@ -215,7 +215,8 @@ func TestBurstHasOneLeaderAndWaitsForQuiet(t *testing.T) {
 	require.Equal(t, first.MessageID, f.Leader.UUID)
 	require.Equal(t, "follower", w.join(second, 0).State)
 
-	// The second message came with no quiet time of its own.
+	require.Equal(t, "wait", w.closeTurn(first, v).State, "the debounce is the turn's")
+	w.age(v.TurnID.UUID, time.Minute)
 	closed := w.closeTurn(first, v)
 	require.Equal(t, "closed", closed.State)
 	batch, err := w.TurnBatch(t.Context(), v.TurnID.UUID, v.Epoch)
@@ -255,8 +256,8 @@ func TestCloseKeepsTheOrderOfTheStream(t *testing.T) {
 	w.record(early)
 	require.Equal(t, "wait", w.join(late, 0).State, "the earlier message has not joined")
 	w.admit(early)
-	require.Equal(t, "follower", w.join(early, 0).State)
-	require.Equal(t, "closed", w.join(late, 0).State)
+	require.Equal(t, "closed", w.join(early, 0).State, "the first message leads")
+	require.Equal(t, "follower", w.join(late, 0).State)
 	batch, err := w.TurnBatch(t.Context(), v.TurnID.UUID, v.Epoch)
 	require.NoError(t, err)
 	require.Equal(t, []string{"one", "two"}, []string{batch[0].Text, batch[1].Text})
@@ -328,23 +329,29 @@ func TestConcurrentJoinsMakeOneTurn(t *testing.T) {
 	for i := range 20 {
 		es = append(es, w.receive("c1", "ana", fmt.Sprint("m", i), "x"))
 	}
-	states := make(chan string, len(es))
+	turns := make(chan uuid.UUID, len(es))
 	errs := make(chan error, len(es))
 	for _, e := range es {
 		go func(p omni.JoinParams) {
 			v, err := w.JoinTurn(context.WithoutCancel(t.Context()), p)
 			errs <- err
-			states <- v.State
+			turns <- v.TurnID.UUID
 		}(w.joinParams(e, time.Minute))
 	}
-	leaders := 0
+	seen := map[uuid.UUID]bool{}
 	for range es {
 		require.NoError(t, <-errs)
-		if <-states == "leader" {
-			leaders++
-		}
+		seen[<-turns] = true
 	}
-	require.Equal(t, 1, leaders)
+	require.Len(t, seen, 1)
+	// Whoever came first to the lock, the first message leads in the end.
+	for i, e := range es {
+		want := "follower"
+		if i == 0 {
+			want = "leader"
+		}
+		require.Equal(t, want, w.join(e, time.Minute).State, i)
+	}
 }
 
 func TestAmendmentsReachTheBatch(t *testing.T) {
@@ -354,6 +361,7 @@ func TestAmendmentsReachTheBatch(t *testing.T) {
 	v := w.join(e, time.Minute)
 	gone := w.receive("c1", "ana", "m2", "never mind")
 	w.join(gone, 0)
+	w.age(v.TurnID.UUID, time.Minute)
 	edit := w.inbound("c1", "ana", "ev1", "hello")
 	edit.Event.Kind, edit.Event.TargetID = message.KindEdit, "m1"
 	edit.MessageID = omni.MessageID(w.instance, edit.ExternalKey())

@@ -45,6 +45,7 @@ func TestStarterKnowsWhatBeginsNothing(t *testing.T) {
 	agent := omni.DefaultAgent()
 	settings.Agent = &agent
 	settings.Messaging.Triggers.Reactions = []string{"👍"}
+	settings.Messaging.ResetEmoji = "🧹"
 	for _, kind := range message.Kinds() {
 		if kind != message.KindMessage {
 			w.publish(w.event(kind, "k", "c1", ""))
@@ -59,9 +60,13 @@ func TestStarterKnowsWhatBeginsNothing(t *testing.T) {
 	old.Event.Timestamp = time.Now().Add(-48 * time.Hour)
 	w.publish(old)
 	w.publish(young)
-	thumb := w.event(message.KindReaction, "thumb", "c1", "")
-	thumb.Event.Content = message.Content{Type: message.TypeReaction, Reaction: &message.Reaction{Emoji: "👍"}}
-	last := w.publish(thumb)
+	var last uint64
+	for id, reaction := range map[string]message.Reaction{"thumb": {Emoji: "👍"}, "broom": {Emoji: "🧹"}, "heart": {Emoji: "❤️"},
+		"thumb taken off": {Emoji: "👍", Removed: true}} {
+		e := w.event(message.KindReaction, id, "c1", "")
+		e.Event.Content = message.Content{Type: message.TypeReaction, Reaction: &reaction}
+		last = w.publish(e)
+	}
 	engine := &fakeEngine{}
 	w.starter(engine, fakeInstances{&omni.Instance{ID: w.instance, Settings: settings}})
 	w.awaitAcked(bus.ConsumerStarter, last)
@@ -69,7 +74,7 @@ func TestStarterKnowsWhatBeginsNothing(t *testing.T) {
 	for _, in := range engine.inputs() {
 		started[in.ExternalID] = true
 	}
-	require.Equal(t, map[string]bool{"young": true, "thumb": true}, started)
+	require.Equal(t, map[string]bool{"young": true, "thumb": true, "broom": true}, started)
 }
 
 func TestStarterDoesNotLoseAMessageWhileTheEngineIsAway(t *testing.T) {

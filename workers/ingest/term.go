@@ -295,7 +295,7 @@ func (t *term) bury(ctx context.Context, it *item, failure error) error {
 
 // typing passes on what is not recorded. Lost is lost.
 func (t *term) typing(ctx context.Context, it *item) {
-	if time.Since(it.env.ReceivedAt) > time.Minute {
+	if it.env.Event.IsFromMe || time.Since(it.env.ReceivedAt) > time.Minute {
 		return
 	}
 	if err := t.deps.Bus.MarkTyping(ctx, it.env); err != nil {

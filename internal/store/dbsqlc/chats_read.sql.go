@@ -12,7 +12,7 @@ import (
 )
 
 const GetChat = `-- name: GetChat :one
-SELECT id, tenant_id, instance_id, channel, external_id, type, name, person_id, last_message_at, paused, paused_until, session_epoch, session_started_at, delivering, delivering_until, created_at, updated_at FROM chats WHERE id = $1 AND tenant_id = $2
+SELECT id, tenant_id, instance_id, channel, external_id, type, name, person_id, last_message_at, paused, paused_until, session_epoch, session_started_at, delivering, delivering_until, bot_turns, bot_turn_at, created_at, updated_at FROM chats WHERE id = $1 AND tenant_id = $2
 `
 
 type GetChatParams struct {
@@ -39,6 +39,8 @@ func (q *Queries) GetChat(ctx context.Context, arg GetChatParams) (Chat, error) 
 		&i.SessionStartedAt,
 		&i.Delivering,
 		&i.DeliveringUntil,
+		&i.BotTurns,
+		&i.BotTurnAt,
 		&i.CreatedAt,
 		&i.UpdatedAt,
 	)

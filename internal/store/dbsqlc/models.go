@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/google/uuid"
+	"github.com/jackc/pgx/v5/pgtype"
 )
 
 type ApiKey struct {
@@ -55,6 +56,8 @@ type Chat struct {
 	SessionStartedAt *time.Time
 	Delivering       uuid.NullUUID
 	DeliveringUntil  *time.Time
+	BotTurns         int32
+	BotTurnAt        *time.Time
 	CreatedAt        time.Time
 	UpdatedAt        time.Time
 }
@@ -264,8 +267,11 @@ type Turn struct {
 	FirstAt      time.Time
 	LastAt       time.Time
 	LastSeq      int64
+	QuietFor     pgtype.Interval
 	QuietAt      time.Time
-	MediaPending int32
+	LatestAt     *time.Time
+	MediaPending []uuid.UUID
+	MediaUntil   *time.Time
 	ClosedAt     *time.Time
 	Answer       *string
 	PartCount    *int32

@@ -37,7 +37,7 @@ func (q *Queries) GetPerson(ctx context.Context, arg GetPersonParams) (Person, e
 }
 
 const PersonDM = `-- name: PersonDM :one
-SELECT id, tenant_id, instance_id, channel, external_id, type, name, person_id, last_message_at, paused, paused_until, session_epoch, session_started_at, delivering, delivering_until, created_at, updated_at FROM chats
+SELECT id, tenant_id, instance_id, channel, external_id, type, name, person_id, last_message_at, paused, paused_until, session_epoch, session_started_at, delivering, delivering_until, bot_turns, bot_turn_at, created_at, updated_at FROM chats
 WHERE instance_id = $1 AND person_id = $2 AND type = 'dm'
 ORDER BY last_message_at DESC NULLS LAST, updated_at DESC
 LIMIT 1
@@ -68,6 +68,8 @@ func (q *Queries) PersonDM(ctx context.Context, arg PersonDMParams) (Chat, error
 		&i.SessionStartedAt,
 		&i.Delivering,
 		&i.DeliveringUntil,
+		&i.BotTurns,
+		&i.BotTurnAt,
 		&i.CreatedAt,
 		&i.UpdatedAt,
 	)

@@ -69,7 +69,7 @@ func (q *Queries) CheckMessage(ctx context.Context, arg CheckMessageParams) (Che
 }
 
 const InboundMessage = `-- name: InboundMessage :one
-SELECT person_id, status, text, facts, kind, from_me, sender_platform_id, content, sent_at, access_decision, access_rule_id, access_reason
+SELECT person_id, status, text, facts, kind, from_me, sender_platform_id, content, sent_at, access_decision, access_rule_id, access_reason, reply_to_external
 FROM messages WHERE id = $1
 `
 
@@ -86,6 +86,7 @@ type InboundMessageRow struct {
 	AccessDecision   *string
 	AccessRuleID     uuid.NullUUID
 	AccessReason     string
+	ReplyToExternal  string
 }
 
 func (q *Queries) InboundMessage(ctx context.Context, id uuid.UUID) (InboundMessageRow, error) {
@@ -104,6 +105,7 @@ func (q *Queries) InboundMessage(ctx context.Context, id uuid.UUID) (InboundMess
 		&i.AccessDecision,
 		&i.AccessRuleID,
 		&i.AccessReason,
+		&i.ReplyToExternal,
 	)
 	return i, err
 }
@@ -185,4 +187,23 @@ func (q *Queries) StrandedMessages(ctx context.Context, arg StrandedMessagesPara
 		return nil, err
 	}
 	return items, nil
+}
+
+const WroteMessage = `-- name: WroteMessage :one
+SELECT EXISTS (SELECT FROM messages WHERE instance_id = $1 AND direction = 'outbound' AND external_id = $2 AND external_id <> ''
+               AND chat_id = $3)
+`
+
+type WroteMessageParams struct {
+	InstanceID uuid.UUID
+	ExternalID string
+	ChatID     uuid.UUID
+}
+
+// Whether the account wrote the message that has this id on the platform.
+func (q *Queries) WroteMessage(ctx context.Context, arg WroteMessageParams) (bool, error) {
+	row := q.db.QueryRow(ctx, WroteMessage, arg.InstanceID, arg.ExternalID, arg.ChatID)
+	var exists bool
+	err := row.Scan(&exists)
+	return exists, err
 }
