@@ -9,15 +9,18 @@ import (
 	"path/filepath"
 	"regexp"
 	"strconv"
+	"strings"
 	"testing"
 	"time"
 
+	"github.com/google/uuid"
 	"github.com/stretchr/testify/require"
 	enumspb "go.temporal.io/api/enums/v1"
 	historypb "go.temporal.io/api/history/v1"
 	"go.temporal.io/api/temporalproto"
 	"go.temporal.io/sdk/client"
 
+	"github.com/omnihub/omni/internal/omni"
 	"github.com/omnihub/omni/workflows"
 )
 
@@ -47,8 +50,16 @@ func TestRecordHistories(t *testing.T) {
 	broken.hears(10*time.Second, "c1", 1)
 
 	silent := h.newLine(object{"agent": nil})
-	ids["ignored"] = silent.say("m1", "c1", "hello")
-	silent.settled(10*time.Second, ids["ignored"])
+	silent.settled(10*time.Second, silent.say("m1", "c1", "hello")) // decided at its recording, without a workflow
+
+	bot := h.newBot("555555555:AAHistoryHistoryHistoryHistoryHis5", nil, nil)
+	eva := person(1005, "Eva")
+	bot.Say(eva, "hello")
+	bot.answers(eva.ID, 1)
+	var long struct{ ID, Status string }
+	h.call(http.MethodPost, "/api/v1/messages?wait=20", object{"instanceId": bot.id, "to": fmt.Sprint(eva.ID),
+		"content": object{"type": "text", "text": strings.Repeat("Some words of a sentence. ", 200)}}, &long)
+	require.Equal(t, "sent", long.Status)
 
 	c, err := client.Dial(client.Options{HostPort: fmt.Sprint("127.0.0.1:", temporalPort)})
 	require.NoError(t, err)
@@ -59,6 +70,11 @@ func TestRecordHistories(t *testing.T) {
 		if *historiesInto != "" {
 			write(t, hist, workflows.TypeMessage, name)
 		}
+	}
+	hist := completedHistory(t, c, workflows.OutboundWorkflowID(omni.DefaultTenant, uuid.MustParse(long.ID)))
+	require.NotEmpty(t, hist.GetEvents())
+	if *historiesInto != "" {
+		write(t, hist, workflows.TypeOutbound, "parts")
 	}
 }
 
