@@ -83,7 +83,7 @@ func (c *converter) marked(n ast.Node, mark *style, in around) {
 func (c *converter) codeSpanned(n *ast.CodeSpan, in around) {
 	code := c.codeText(n)
 	var mark *style
-	if c.codeSpan != nil && !in.label {
+	if c.codeSpan != nil && !in.label && !isBlank(code) {
 		mark = c.codeSpan(code)
 	}
 	if mark == nil {
