@@ -37,4 +37,12 @@ func TestTakeoverAndResume(t *testing.T) {
 	h.admin(http.MethodGet, "/api/v1/chats?paused=true", nil).data(t, &list)
 	require.Empty(t, list)
 	require.Equal(t, 422, h.admin(http.MethodPost, path+"/takeover", `{"untilSeconds":-1}`).status)
+	c = post("/reset", nil)
+	require.Equal(t, 1, c.SessionEpoch)
+	require.Equal(t, 2, post("/reset", `{}`).SessionEpoch)
+	var events []struct{ Data struct{ By string } }
+	h.admin(http.MethodGet, "/api/v1/events?type=chat.reset", nil).data(t, &events)
+	require.Len(t, events, 2)
+	require.Equal(t, "api", events[0].Data.By)
+	require.Equal(t, 404, h.admin(http.MethodPost, "/api/v1/chats/"+unknownUUID+"/reset", nil).status)
 }

@@ -124,6 +124,9 @@ func TestInstanceValidationNamesTheField(t *testing.T) {
 	h := newHub(t)
 	id := h.instance()
 	secret := `"channelConfig":{"secret":"` + hookSecret + `"}`
+	messaging := func(fields string) string {
+		return `{"name":"x","channel":"custom",` + secret + `,"messaging":{` + fields + `}}`
+	}
 	for _, tc := range []struct{ body, field string }{
 		{`{"channel":"custom",` + secret + `}`, "name"},
 		{`{"name":"x","channel":"fax"}`, "channel"},
@@ -150,6 +153,16 @@ func TestInstanceValidationNamesTheField(t *testing.T) {
 		{`{"name":"x","channel":"custom",` + secret + `,"agent":{"apiUrl":"https://u:p@example.com"}}`, "agent.apiUrl"},
 		{`{"name":"x","channel":"custom",` + secret + `,"messaging":{"followUps":[` +
 			strings.Repeat(`{"afterSeconds":60,"text":"x"},`, 50) + `{"afterSeconds":60,"text":"x"}]}}`, "messaging.followUps"},
+		{messaging(`"followUps":[{"afterSeconds":0,"text":"x"}]`), "messaging.followUps[0].afterSeconds"},
+		{messaging(`"followUps":[{"afterSeconds":"soon","text":"x"}]`), "messaging.followUps[0].afterSeconds"},
+		{messaging(`"followUps":[{"afterSeconds":9,"text":"x"},{"afterSeconds":9,"text":"y"}]`), "messaging.followUps[1].afterSeconds"},
+		{messaging(`"followUps":[{"afterSeconds":9,"text":" "}]`), "messaging.followUps[0].text"},
+		{messaging(`"followUps":[{"afterSeconds":9,"text":"x","agentPrompt":"y"}]`), "messaging.followUps[0].agentPrompt"},
+		{messaging(`"followUps":[{"afterSeconds":9,"agentPrompt":"a\u0000"}]`), "messaging.followUps[0].agentPrompt"},
+		{messaging(`"followUps":[{"afterSeconds":9,"text":"` + strings.Repeat("x", 20_001) + `"}]`), "messaging.followUps[0].text"},
+		{messaging(`"resetEmoji":"reset"`), "messaging.resetEmoji"},
+		{messaging(`"resetEmoji":"🔄🔄"`), "messaging.resetEmoji"},
+		{messaging(`"resetEmoji":"👍","triggers":{"reactions":["👍"]}`), "messaging.resetEmoji"},
 	} {
 		a := h.admin(http.MethodPost, "/api/v1/instances", tc.body)
 		require.Equal(t, http.StatusUnprocessableEntity, a.status, "%s: %s", tc.body, a.body)

@@ -17,7 +17,7 @@ import (
 const messagesPath = "/api/v1/messages"
 
 var (
-	messageColumns = []column{{"ID", "id"}, {"WHEN", "createdAt"}, {"DIRECTION", "direction"}, {"STATUS", "status"},
+	messageColumns = []column{{"ID", "id"}, {"WHEN", "sendAt|createdAt"}, {"DIRECTION", "direction"}, {"STATUS", "status"},
 		{"WHO", "sender.name|sender.id"}, {"TEXT", "content.text|content.type"}}
 	ownerFilters = []filterFlag{{"instance", "instanceId", "only of this instance"}, {"chat", "chatId", "only of this chat"},
 		{"person", "personId", "only of this person"}}

@@ -139,6 +139,19 @@ func TestTheAPIAsCommands(t *testing.T) {
 	require.Contains(t, h.ok(nil, "chats", "list"), msg.ChatID)
 	require.Contains(t, h.ok(nil, "chats", "get", msg.ChatID), "c1")
 	require.Contains(t, h.ok(nil, "chats", "messages", msg.ChatID), msg.ID)
+	var chat struct {
+		SessionEpoch int
+		Paused       bool
+	}
+	h.ok(&chat, "chats", "reset", msg.ChatID)
+	require.Equal(t, 1, chat.SessionEpoch)
+	at := time.Now().Add(time.Hour).UTC().Format(time.RFC3339)
+	h.ok(&msg, "messages", "send", "--instance", in.ID, "--to", "c1", "--text", "later", "--at", at)
+	require.Equal(t, "scheduled", msg.Status)
+	listed := h.ok(nil, "messages", "list", "--status", "scheduled")
+	require.Contains(t, listed, msg.ID)
+	require.Contains(t, h.ok(nil, "messages", "cancel", msg.ID), "Cancelled")
+	require.NotContains(t, h.ok(nil, "messages", "list", "--status", "scheduled"), msg.ID)
 	require.Contains(t, h.ok(nil, "persons", "list"), "NAME")
 	require.Contains(t, h.ok(nil, "dead-letters", "list"), "STEP")
 

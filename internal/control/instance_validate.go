@@ -99,7 +99,6 @@ func (c *checks) name(name string) {
 
 // Lists that are gone through for every message or turn.
 const (
-	maxFollowUps = 50
 	maxTriggers  = 500
 )
 
@@ -119,19 +118,11 @@ func (c *checks) settings(s *omni.InstanceSettings) {
 	if m.DebounceMode == "randomized" && m.DebounceMaxMs < m.DebounceMinMs {
 		c.add("messaging.debounceMaxMs", "must not be less than debounceMinMs")
 	}
-	if len(m.FollowUps) > maxFollowUps {
-		c.add("messaging.followUps", fmt.Sprintf("has more than %d entries", maxFollowUps))
-	}
 	if len(m.Triggers.Names) > maxTriggers || len(m.Triggers.Reactions) > maxTriggers {
 		c.add("messaging.triggers", fmt.Sprintf("has more than %d names or reactions", maxTriggers))
 	}
-	for i, f := range m.FollowUps {
-		c.between(fmt.Sprintf("messaging.followUps[%d].afterSeconds", i), f.AfterSeconds, 1, 365*day)
-		if f.Text == "" && f.AgentPrompt == "" {
-			c.add(fmt.Sprintf("messaging.followUps[%d].text", i), "is required")
-		}
-		c.noNUL(fmt.Sprintf("messaging.followUps[%d].text", i), f.Text)
-	}
+	c.followUps(m.FollowUps)
+	c.resetEmoji(m)
 	for i, name := range m.Triggers.Names {
 		if strings.TrimSpace(name) == "" {
 			c.add(fmt.Sprintf("messaging.triggers.names[%d]", i), "must not be empty")

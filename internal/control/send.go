@@ -136,6 +136,9 @@ func (m *Messages) Cancel(ctx context.Context, who *omni.APIKey, id uuid.UUID) e
 	}
 	err = m.store.CancelScheduled(ctx, who.TenantID, id)
 	if errors.Is(err, omni.ErrNotScheduled) {
+		if msg, err = m.visible(ctx, who, id); err != nil { // as it is now: it may have begun just then
+			return err
+		}
 		return &Error{
 			Kind: KindConflict, Code: CodeNotScheduled,
 			Detail: fmt.Sprintf("the message is %s: only a scheduled one can be cancelled", msg.Status),

@@ -93,6 +93,22 @@ func TestOutbound(t *testing.T) {
 
 	h.share(t, "later", func(t *testing.T) { sendsLater(t, l) })
 
+	h.share(t, "later, through a kill", func(t *testing.T) {
+		at := time.Now().Add(6 * time.Second)
+		kept, cancelled := l.schedule("c5", "kept", at), l.schedule("c5", "cancelled", at.Add(time.Hour))
+		require.Contains(t, l.scheduled(), kept)
+		h.kill()
+		h.start()
+		require.Contains(t, l.scheduled(), cancelled)
+		require.Equal(t, http.StatusNoContent, h.call(http.MethodDelete, "/api/v1/messages/"+cancelled, nil, nil))
+		require.NotContains(t, l.scheduled(), cancelled)
+		l.becomes(kept, "sent", 30*time.Second)
+		require.Equal(t, http.StatusConflict, h.call(http.MethodDelete, "/api/v1/messages/"+kept, nil, nil))
+		bubbles := l.out.Bubbles()
+		require.False(t, bubbles[len(bubbles)-1].At.Before(at), "not before its time")
+		l.staysAt("c5", []string{"kept"})
+	})
+
 	h.share(t, "killed right after the acknowledgement", func(t *testing.T) {
 		status, s := l.post("kill-1", "", l.text("c4", "acknowledged"))
 		require.Equal(t, http.StatusAccepted, status)
@@ -115,15 +131,7 @@ func TestOutbound(t *testing.T) {
 // other one not before its time.
 func sendsLater(t *testing.T, l *line) {
 	at := time.Now().Add(4 * time.Second)
-	scheduled := func(text string) string {
-		body := l.text("c3", text)
-		body["sendAt"] = at.UTC().Format(time.RFC3339Nano)
-		status, s := l.post("", "", body)
-		require.Equal(t, http.StatusAccepted, status)
-		require.Equal(t, "scheduled", s.Status)
-		return s.ID
-	}
-	cancelled, kept := scheduled("cancelled"), scheduled("kept")
+	cancelled, kept := l.schedule("c3", "cancelled", at), l.schedule("c3", "kept", at)
 	require.Less(t, l.hub.call(http.MethodDelete, "/api/v1/messages/"+cancelled, nil, nil), 300)
 	l.becomes(cancelled, "cancelled", 5*time.Second)
 	l.becomes(kept, "sent", 20*time.Second)
@@ -131,4 +139,28 @@ func sendsLater(t *testing.T, l *line) {
 	require.False(t, bubbles[len(bubbles)-1].At.Before(at), "not before its time")
 	require.Equal(t, []string{"kept"}, l.out.Texts("c3"))
 	l.becomes(cancelled, "cancelled", 5*time.Second)
+}
+
+// schedule asks for a text to be sent at a time.
+func (l *line) schedule(chat, text string, at time.Time) string {
+	l.hub.t.Helper()
+	body := l.text(chat, text)
+	body["sendAt"] = at.UTC().Format(time.RFC3339Nano)
+	status, s := l.post("", "", body)
+	require.Equal(l.hub.t, http.StatusAccepted, status)
+	require.Equal(l.hub.t, "scheduled", s.Status)
+	return s.ID
+}
+
+// scheduled lists what waits for its time.
+func (l *line) scheduled() []string {
+	l.hub.t.Helper()
+	var list []struct{ ID, SendAt string }
+	l.hub.call(http.MethodGet, "/api/v1/messages?status=scheduled&instanceId="+l.id, nil, &list)
+	ids := make([]string, len(list))
+	for i, m := range list {
+		require.NotEmpty(l.hub.t, m.SendAt)
+		ids[i] = m.ID
+	}
+	return ids
 }

@@ -51,7 +51,7 @@ func Refuse(s InstanceSettings, m *InboundMessage, now time.Time) Refusal {
 		return RefusedNotForUs
 	case message.KindReaction:
 		switch {
-		case !reactsTo(s.Messaging.Triggers, m.Facts.Emoji):
+		case !ReactsTo(s.Messaging.Triggers, m.Facts.Emoji):
 			return RefusedReaction
 		case !m.Facts.ReplyToMe:
 			return RefusedNotOurs
@@ -72,24 +72,20 @@ func triggered(t TriggerConfig, m *InboundMessage) bool {
 	return named(t.Names, m.Text, m.Facts.Mentions)
 }
 
-func reactsTo(t TriggerConfig, emoji string) bool {
+// ReactsTo reports whether a reaction with the emoji is answered.
+func ReactsTo(t TriggerConfig, emoji string) bool {
 	return slices.ContainsFunc(t.Reactions, func(s string) bool { return sameEmoji(s, emoji) })
 }
 
-// sameEmoji compares emoji without the selector that asks for the coloured
-// form: some platforms send it, some do not.
-func sameEmoji(a, b string) bool {
-	const variation = "\uFE0F"
-	a, b = strings.ReplaceAll(a, variation, ""), strings.ReplaceAll(b, variation, "")
-	return a != "" && a == b
-}
-
-// resets reports whether a message is just the reset emoji, or a reaction with it.
+// resets reports whether a person's message is just the reset emoji, or a
+// reaction with it.
 func resets(emoji string, m *InboundMessage) bool {
-	switch m.Kind {
-	case message.KindMessage:
+	switch {
+	case m.Facts.IsBot:
+		return false
+	case m.Kind == message.KindMessage:
 		return sameEmoji(emoji, strings.TrimSpace(m.Text)) && len(m.Content.Media) == 0
-	case message.KindReaction:
+	case m.Kind == message.KindReaction:
 		return sameEmoji(emoji, m.Facts.Emoji)
 	default:
 		return false

@@ -50,6 +50,14 @@ func TestRefuse(t *testing.T) {
 		"on another's message":  {change: reactions("❤"), m: InboundMessage{Kind: message.KindReaction, Facts: MessageFacts{Emoji: "❤️"}}, want: RefusedNotOurs},
 		"reaction taken off":    {change: reactions(""), m: InboundMessage{Kind: message.KindReaction}, want: RefusedReaction},
 		"reaction, other emoji": {change: reactions("❤"), m: InboundMessage{Kind: message.KindReaction, Facts: MessageFacts{Emoji: "👍"}}, want: RefusedReaction},
+		"reset":                 {change: resetBy("🔄"), m: InboundMessage{Facts: dm, Text: " 🔄\n"}, want: RefusedReset},
+		"reset, not coloured":   {change: resetBy("♻️"), m: InboundMessage{Facts: dm, Text: "♻"}, want: RefusedReset},
+		"reset in a group":      {change: resetBy("🔄"), m: InboundMessage{Facts: group(MessageFacts{}), Text: "🔄"}, want: RefusedReset},
+		"reset by reaction":     {change: resetBy("🔄"), m: InboundMessage{Kind: message.KindReaction, Facts: MessageFacts{Emoji: "🔄"}}, want: RefusedReset},
+		"reset and more":        {change: resetBy("🔄"), m: InboundMessage{Facts: dm, Text: "🔄 please"}},
+		"reset under a picture": {change: resetBy("🔄"), m: InboundMessage{Facts: dm, Text: "🔄", Content: message.Content{Media: []message.Media{{}}}}},
+		"reset not configured":  {m: InboundMessage{Facts: dm, Text: "🔄"}},
+		"reset by a bot":        {change: resetBy("🔄"), m: InboundMessage{Facts: MessageFacts{IsBot: true}, Text: "🔄"}},
 		"neither one nor other": {m: InboundMessage{Kind: message.KindTyping}, want: RefusedNotMessage},
 		"stub of an edit":       {m: InboundMessage{Kind: message.KindEdit}, want: RefusedNotMessage},
 	} {
@@ -67,6 +75,10 @@ func TestRefuse(t *testing.T) {
 			require.Equal(t, tc.want, Refuse(s, &tc.m, now))
 		})
 	}
+}
+
+func resetBy(emoji string) func(*InstanceSettings) {
+	return func(s *InstanceSettings) { s.Messaging.ResetEmoji = emoji }
 }
 
 func names(n ...string) func(*InstanceSettings) {

@@ -157,6 +157,35 @@ func (s probedStore) FinishTurn(ctx context.Context, p omni.FinishParams) (outco
 	return outcome, wake, err
 }
 
+func (s probedStore) ResetByMessage(ctx context.Context, chat, id uuid.UUID, workflowID, reason string) (v omni.TurnView, err error) {
+	err = s.around(ctx, moment{Point: "ResetByMessage", Chat: chat, Message: id}, func() error {
+		v, err = s.StepStore.ResetByMessage(ctx, chat, id, workflowID, reason)
+		return err
+	})
+	return v, err
+}
+
+// The turn that a follow-up belongs to stands in the place of a message.
+func (s probedStore) UnarmedFollowUps(ctx context.Context, turn uuid.UUID) (list []omni.PendingFollowUp, err error) {
+	err = s.around(ctx, moment{Point: "UnarmedFollowUps", Message: turn}, func() error {
+		list, err = s.StepStore.UnarmedFollowUps(ctx, turn)
+		return err
+	})
+	return list, err
+}
+
+func (s probedStore) ArmFollowUp(ctx context.Context, turn uuid.UUID, n int) error {
+	return s.around(ctx, moment{Point: "ArmFollowUp", Message: turn}, func() error { return s.StepStore.ArmFollowUp(ctx, turn, n) })
+}
+
+func (s probedStore) ClaimFollowUp(ctx context.Context, c omni.FollowUpClaim) (v omni.TurnView, err error) {
+	err = s.around(ctx, moment{Point: "ClaimFollowUp", Message: c.TurnID}, func() error {
+		v, err = s.StepStore.ClaimFollowUp(ctx, c)
+		return err
+	})
+	return v, err
+}
+
 type probedGateway struct {
 	deliver.Gateway
 	probe probe
