@@ -210,7 +210,7 @@ DECLARE
                                                        AND status IN ('sent', 'delivered', 'read'));
 BEGIN
     UPDATE follow_ups SET state = CASE WHEN heard THEN 'sent' ELSE 'cancelled' END, ended_at = clock_timestamp(),
-        reason = CASE WHEN heard THEN '' WHEN p_step = 'chat.takeover' THEN 'takeover'
+        reason = CASE WHEN heard THEN '' WHEN p_step = 'chat.takeover' THEN 'takeover' WHEN p_outcome = 'interrupted' THEN 'message'
                       WHEN p_outcome = 'cancelled' AND p_error <> '' THEN p_error ELSE p_outcome END
     WHERE own_turn = t.id AND state = 'sending'
     RETURNING * INTO f;

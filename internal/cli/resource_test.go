@@ -139,6 +139,14 @@ func TestTheAPIAsCommands(t *testing.T) {
 	require.Contains(t, h.ok(nil, "chats", "list"), msg.ChatID)
 	require.Contains(t, h.ok(nil, "chats", "get", msg.ChatID), "c1")
 	require.Contains(t, h.ok(nil, "chats", "messages", msg.ChatID), msg.ID)
+	require.Contains(t, h.ok(nil, "persons", "list"), "NAME")
+	require.Contains(t, h.ok(nil, "dead-letters", "list"), "STEP")
+
+	var events []struct{ ID, Type string }
+	h.ok(&events, "events", "list", "--type", "message.*")
+	require.Len(t, events, 1)
+	require.Contains(t, h.ok(nil, "events", "get", events[0].ID), "message.sending")
+
 	var chat struct {
 		SessionEpoch int
 		Paused       bool
@@ -152,13 +160,6 @@ func TestTheAPIAsCommands(t *testing.T) {
 	require.Contains(t, listed, msg.ID)
 	require.Contains(t, h.ok(nil, "messages", "cancel", msg.ID), "Cancelled")
 	require.NotContains(t, h.ok(nil, "messages", "list", "--status", "scheduled"), msg.ID)
-	require.Contains(t, h.ok(nil, "persons", "list"), "NAME")
-	require.Contains(t, h.ok(nil, "dead-letters", "list"), "STEP")
-
-	var events []struct{ ID, Type string }
-	h.ok(&events, "events", "list", "--type", "message.*")
-	require.Len(t, events, 1)
-	require.Contains(t, h.ok(nil, "events", "get", events[0].ID), "message.sending")
 
 	var key struct{ ID, Key string }
 	h.ok(&key, "keys", "create", "--name", "crm", "--scope", "messages:read,chats:read")
