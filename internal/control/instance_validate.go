@@ -99,7 +99,7 @@ func (c *checks) name(name string) {
 
 // Lists that are gone through for every message or turn.
 const (
-	maxTriggers  = 500
+	maxTriggers = 500
 )
 
 func (c *checks) settings(s *omni.InstanceSettings) {

@@ -130,13 +130,13 @@ func (m *Messages) ForgetKeys(ctx context.Context) error {
 
 // Cancel ends a scheduled message before its time.
 func (m *Messages) Cancel(ctx context.Context, who *omni.APIKey, id uuid.UUID) error {
-	msg, err := m.visible(ctx, who, id)
-	if err != nil {
+	if _, err := m.visible(ctx, who, id); err != nil {
 		return err
 	}
-	err = m.store.CancelScheduled(ctx, who.TenantID, id)
+	err := m.store.CancelScheduled(ctx, who.TenantID, id)
 	if errors.Is(err, omni.ErrNotScheduled) {
-		if msg, err = m.visible(ctx, who, id); err != nil { // as it is now: it may have begun just then
+		msg, err := m.visible(ctx, who, id) // as it is now: it may have begun just then
+		if err != nil {
 			return err
 		}
 		return &Error{

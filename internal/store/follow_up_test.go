@@ -275,6 +275,22 @@ func TestFollowUpIsWithdrawnWhileTheAgentThinks(t *testing.T) {
 		_, why := w.fate(v, 0)
 		require.Equal(t, "message", why)
 	})
+	t.Run("interrupted", func(t *testing.T) {
+		t.Parallel()
+		w, e, v, f := begin(t)
+		next := w.receive("c1", "ana", "m2", "yes")
+		leads := w.joinBusy(next, time.Minute)
+		if leads.Interrupt.Valid {
+			leads = w.yield(next, leads, leads.Interrupt)
+		}
+		require.Equal(t, []string{"yes"}, w.texts(leads), "the prompt is nobody's message")
+		state, _, err := w.AnswerTurn(t.Context(), e.ChatID(), f.TurnID.UUID, followUpWorkflow(v, 0), f.Epoch, omni.Answer{Text: "late"},
+			time.Minute, w.attempt())
+		require.NoError(t, err)
+		require.Equal(t, "cancelled", state)
+		_, why := w.fate(v, 0)
+		require.Equal(t, "message", why)
+	})
 	t.Run("taken over", func(t *testing.T) {
 		t.Parallel()
 		w, e, v, f := begin(t)

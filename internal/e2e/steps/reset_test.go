@@ -13,11 +13,13 @@ import (
 )
 
 // After a reset the agent is told nothing of what was said before: by call, by
-// a message that is the configured emoji.
+// a message that is the configured emoji, by a reaction with it.
 func TestReset(t *testing.T) {
 	t.Parallel()
 	w := newWatched(t, slog.LevelInfo)
-	agent := newLLM(t, func(_ *http.Request, texts []string) (int, string) { return http.StatusOK, fmt.Sprint(len(texts), " known") })
+	agent := newLLM(t, func(_ *http.Request, texts []string) (int, string) {
+		return http.StatusOK, fmt.Sprint(len(texts), " known")
+	})
 	// ask says something and returns how many texts of people the agent was told.
 	ask := func(t *testing.T, l *line, n int, want string) {
 		t.Helper()
@@ -56,6 +58,18 @@ func TestReset(t *testing.T) {
 		ask(t, l, 2, "1 known")
 		require.Len(t, l.out.Texts("c1"), 2)
 		w.record(t, workflows.TypeMessage, "resets", workflows.MessageWorkflowID(reset))
+	})
+	t.Run("by reaction", func(t *testing.T) {
+		t.Parallel()
+		l := newLine(t, "chat")
+		ask(t, l, 1, "1 known")
+		a, err := l.Send(t.Context(), "r1", object{"id": "r1", "kind": "reaction", "chat": object{"id": "c1"}, "sender": object{"id": "u-c1"},
+			"targetId": "m1", "content": object{"reaction": object{"emoji": "🔄"}}})
+		require.NoError(t, err)
+		reset := uuid.MustParse(a.MessageID)
+		w.finished(t, workflows.MessageWorkflowID(reset))
+		require.Equal(t, []string{"ignored", "begins the conversation anew"}, w.statusReason(t, reset))
+		ask(t, l, 2, "1 known")
 	})
 	t.Run("signalled while it resets", func(t *testing.T) {
 		t.Parallel()
