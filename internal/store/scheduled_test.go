@@ -25,7 +25,7 @@ func (w *world) schedule(chat string, at time.Time) (id, chatID uuid.UUID) {
 	return a.MessageID, a.ChatID
 }
 
-func (w *world) claimOutbound(chat, id uuid.UUID) (omni.PartClaim, error) {
+func (w *world) claimScheduled(chat, id uuid.UUID) (omni.PartClaim, error) {
 	return w.ClaimOutbound(context.WithoutCancel(w.t.Context()), omni.ClaimParams{ChatID: chat, MessageID: id, Sender: "me/1/1",
 		TTL: time.Hour, StartedAt: time.Now()})
 }
@@ -35,7 +35,7 @@ func TestScheduledMessageIsNotEarly(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	id, chat := w.schedule("c1", time.Now().Add(time.Hour))
-	c, err := w.claimOutbound(chat, id)
+	c, err := w.claimScheduled(chat, id)
 	require.NoError(t, err)
 	require.Equal(t, "busy", c.State)
 	require.Greater(t, c.Wait, 59*time.Minute)
@@ -54,7 +54,7 @@ func TestCancelRacesWithTheSend(t *testing.T) {
 		var cancelled, failed error
 		var wg sync.WaitGroup
 		start := make(chan struct{})
-		wg.Go(func() { <-start; claim, failed = w.claimOutbound(chat, id) })
+		wg.Go(func() { <-start; claim, failed = w.claimScheduled(chat, id) })
 		wg.Go(func() {
 			<-start
 			cancelled = w.CancelScheduled(context.WithoutCancel(t.Context()), omni.DefaultTenant, id)
