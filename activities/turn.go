@@ -127,8 +127,9 @@ type SweepInput struct {
 type SweepOutput struct {
 	Suspect int `json:"suspect"`
 	Adopted int `json:"adopted"`
-	Armed   int `json:"armed,omitempty"` // follow-ups that were owed a workflow
-	Begun   int `json:"begun,omitempty"` // messages that had no workflow
+	Armed   int `json:"armed,omitempty"`   // follow-ups that were owed a workflow
+	Begun   int `json:"begun,omitempty"`   // messages that had no workflow
+	Resumed int `json:"resumed,omitempty"` // chats whose takeover was over
 }
 
 // TurnWorkflowID is the workflow that adopted a turn at an epoch.

@@ -105,7 +105,7 @@ BEGIN
             external_key = excluded.external_key, sender_name = excluded.sender_name,
             sender_platform_id = excluded.sender_platform_id, facts = excluded.facts, reply_to = excluded.reply_to,
             reply_to_external = excluded.reply_to_external, seq = excluded.seq, sent_at = excluded.sent_at,
-            traceparent = excluded.traceparent, kind = excluded.kind,
+            traceparent = excluded.traceparent, kind = excluded.kind, direction = excluded.direction, from_me = excluded.from_me,
             status = CASE WHEN m.deleted_at IS NULL THEN excluded.status ELSE 'ignored' END,
             status_reason = excluded.status_reason, access_decision = excluded.access_decision, access_reason = excluded.access_reason
             WHERE m.kind = 'stub'

@@ -262,7 +262,11 @@ BEGIN
         UPDATE chats SET bot_turns = 0 WHERE id = p_chat;
         c.bot_turns := 0;
     END IF;
-    IF c.paused AND (c.paused_until IS NULL OR c.paused_until > now_) THEN
+    IF c.paused AND c.paused_until <= now_ THEN
+        PERFORM chat_resume(p_chat, 'the time is over', '');
+        c.paused := false;
+    END IF;
+    IF c.paused THEN
         p_refuse := 'a person has taken the chat over';
         v.state := 'paused';
     ELSIF p_refuse <> '' OR m.deleted_at IS NOT NULL THEN
@@ -501,10 +505,12 @@ END $$;
 -- +goose StatementEnd
 
 -- Human takeover: pauses the chat, cancels its turns and raises their epochs,
--- so that at most the part already handed over still goes out. Returns the
--- turns that were cancelled.
+-- so that at most the part already handed over still goes out. p_message is the
+-- operator's own message, where that is the reason. Returns the turns that were
+-- cancelled; NULL where there is no such chat.
 -- +goose StatementBegin
-CREATE FUNCTION chat_takeover(p_chat uuid, p_until timestamptz, p_reason text) RETURNS uuid[] LANGUAGE plpgsql AS $$
+CREATE FUNCTION chat_takeover(p_chat uuid, p_until timestamptz, p_reason text, p_by text DEFAULT '', p_message uuid DEFAULT NULL)
+RETURNS uuid[] LANGUAGE plpgsql AS $$
 DECLARE
     c   chats;
     t   turns;
@@ -521,31 +527,34 @@ BEGIN
         ids := ids || t.id;
     END LOOP;
     PERFORM follow_ups_cancel(p_chat, 'takeover');
-    INSERT INTO events (id, tenant_id, type, subject, instance_id, channel, chat_id, person_id, data)
-    VALUES (uuid_v7(), c.tenant_id, 'chat.takeover', c.id::text, c.instance_id, c.channel, c.id, c.person_id,
-            jsonb_strip_nulls(jsonb_build_object('chatId', c.id, 'instanceId', c.instance_id, 'until', p_until, 'reason', p_reason)));
+    INSERT INTO events (id, tenant_id, type, subject, instance_id, channel, chat_id, person_id, correlation_id, data)
+    VALUES (uuid_v7(), c.tenant_id, 'chat.takeover', c.id::text, c.instance_id, c.channel, c.id, c.person_id, p_message,
+            jsonb_strip_nulls(jsonb_build_object('chatId', c.id, 'instanceId', c.instance_id, 'until', p_until, 'reason', p_reason,
+                'by', nullif(p_by, ''), 'messageId', p_message, 'cancelledTurnIds', to_jsonb(ids))));
     RETURN ids;
 END $$;
 -- +goose StatementEnd
 
+-- The agent may answer again. False: there is no such chat.
 -- +goose StatementBegin
-CREATE FUNCTION chat_resume(p_chat uuid) RETURNS boolean LANGUAGE plpgsql AS $$
+CREATE FUNCTION chat_resume(p_chat uuid, p_reason text, p_by text) RETURNS boolean LANGUAGE plpgsql AS $$
 DECLARE
     c chats;
 BEGIN
-    UPDATE chats SET paused = false, paused_until = NULL, updated_at = clock_timestamp() WHERE id = p_chat RETURNING * INTO c;
-    IF NOT FOUND THEN
-        RETURN false;
+    SELECT * INTO c FROM chats WHERE id = p_chat FOR NO KEY UPDATE;
+    IF NOT FOUND OR NOT c.paused THEN
+        RETURN c.id IS NOT NULL;
     END IF;
+    UPDATE chats SET paused = false, paused_until = NULL, updated_at = clock_timestamp() WHERE id = p_chat;
     INSERT INTO events (id, tenant_id, type, subject, instance_id, channel, chat_id, person_id, data)
     VALUES (uuid_v7(), c.tenant_id, 'chat.resumed', c.id::text, c.instance_id, c.channel, c.id, c.person_id,
-            jsonb_build_object('chatId', c.id, 'instanceId', c.instance_id));
+            jsonb_strip_nulls(jsonb_build_object('chatId', c.id, 'instanceId', c.instance_id, 'reason', p_reason, 'by', nullif(p_by, ''))));
     RETURN true;
 END $$;
 -- +goose StatementEnd
 
 -- +goose Down
-DROP FUNCTION turn_give_up(uuid, uuid, text, int, text, text, int, timestamptz, int), chat_resume(uuid), chat_takeover(uuid, timestamptz, text), turn_adopt(uuid, uuid, text, int, text),
+DROP FUNCTION turn_give_up(uuid, uuid, text, int, text, text, int, timestamptz, int), chat_resume(uuid, text, text), chat_takeover(uuid, timestamptz, text, text, uuid), turn_adopt(uuid, uuid, text, int, text),
     turn_finish(uuid, uuid, text, int, text, text, text, int, timestamptz, int), dead_letter_turn(turns, text, text, int),
     turn_touch(uuid, text, int, interval),
     turn_answer(uuid, uuid, text, int, text, jsonb, uuid[], int, jsonb, interval, timestamptz, int),

@@ -81,7 +81,93 @@ BEGIN
 END $$;
 -- +goose StatementEnd
 
+-- The operator's own words.
+
+CREATE INDEX chats_pause_ends ON chats (paused_until) WHERE paused AND paused_until IS NOT NULL;
+
+-- Ends the takeovers whose time is over, also where nobody writes any more.
+-- Returns how many; a chat that is being decided about waits for the next call.
+-- +goose StatementBegin
+CREATE FUNCTION chats_resume_due(p_limit int) RETURNS int LANGUAGE plpgsql AS $$
+DECLARE
+    chat uuid;
+    n    int := 0;
+BEGIN
+    FOR chat IN SELECT id FROM chats WHERE paused AND paused_until <= clock_timestamp()
+                ORDER BY paused_until LIMIT p_limit FOR NO KEY UPDATE SKIP LOCKED LOOP
+        PERFORM chat_resume(chat, 'the time is over', '');
+        n := n + 1;
+    END LOOP;
+    RETURN n;
+END $$;
+-- +goose StatementEnd
+
+-- What the account itself is said to have written. p is a message as
+-- record_messages takes it, p_client the id under which one of our own sends
+-- would be known, if it looks like one. States:
+--   ours      one of our sends, come back: nothing is recorded
+--   known     recorded before
+--   wait      a send of the chat is under way and may be this: ask again
+--   recorded  the operator wrote it, and with p_takeover > 0 has the chat now
+-- turns are those that were cancelled.
+-- +goose StatementBegin
+CREATE FUNCTION own_message(p jsonb, p_client uuid, p_takeover interval, p_wait interval, OUT state text, OUT turns uuid[])
+LANGUAGE plpgsql AS $$
+DECLARE
+    r    record;
+    c    chats;
+    mine uuid;
+    now_ timestamptz;
+    till timestamptz;
+BEGIN
+    turns := '{}';
+    SELECT * INTO r FROM jsonb_to_record(p) AS x(message_id uuid, tenant_id text, instance_id uuid, chat_id uuid, external_id text,
+        text text, sender_name text, platform_user_id text, received_at timestamptz, facts jsonb, traceparent text);
+    SELECT * INTO c FROM chats WHERE id = r.chat_id FOR NO KEY UPDATE;
+    now_ := clock_timestamp();
+    IF EXISTS (SELECT FROM messages WHERE id = r.message_id AND kind <> 'stub') THEN
+        state := 'known';
+        RETURN;
+    END IF;
+    state := 'ours';
+    IF EXISTS (SELECT FROM messages WHERE instance_id = r.instance_id AND direction = 'outbound' AND external_id = r.external_id
+                                      AND external_id <> '')
+       OR EXISTS (SELECT FROM messages WHERE id = p_client AND instance_id = r.instance_id AND direction = 'outbound' AND NOT from_me) THEN
+        RETURN;
+    END IF;
+    -- The receipt of a part under way will say what the platform calls it.
+    IF now_ < r.received_at + p_wait
+       AND EXISTS (SELECT FROM messages WHERE chat_id = r.chat_id AND direction = 'outbound' AND status = 'sending'
+                     AND (created_at > now_ - interval '1 day' OR send_at > now_ - interval '1 day')) THEN
+        state := 'wait';
+        RETURN;
+    END IF;
+    -- Its receipt was lost: its own words are one.
+    SELECT id INTO mine FROM messages
+    WHERE chat_id = r.chat_id AND direction = 'outbound' AND status IN ('sending', 'unknown') AND external_id = '' AND text = r.text
+      AND r.text <> '' AND updated_at > now_ - interval '10 minutes' AND created_at > now_ - interval '1 day'
+    ORDER BY created_at DESC, part_index LIMIT 1;
+    IF FOUND THEN
+        UPDATE messages SET external_id = r.external_id WHERE id = mine;
+        PERFORM record_receipt(r.tenant_id, r.instance_id, r.external_id, 'sent', r.traceparent);
+        RETURN;
+    END IF;
+    PERFORM FROM record_messages(jsonb_build_array(p));
+    state := 'recorded';
+    till := r.received_at + p_takeover;
+    IF p_takeover > interval '0' AND till > now_ AND NOT coalesce((r.facts ->> 'backfill')::boolean, false) THEN
+        IF c.paused AND (c.paused_until IS NULL OR c.paused_until > till) THEN
+            till := c.paused_until; -- a takeover that lasts longer is not cut short
+        END IF;
+        turns := chat_takeover(r.chat_id, till, 'own message', coalesce(nullif(r.sender_name, ''), nullif(r.platform_user_id, ''), 'operator'),
+                               r.message_id);
+    END IF;
+END $$;
+-- +goose StatementEnd
+
 -- +goose Down
+DROP FUNCTION own_message(jsonb, uuid, interval, interval), chats_resume_due(int);
+DROP INDEX chats_pause_ends;
 DROP FUNCTION turn_yield(uuid, uuid, text, int, uuid, text, interval, interval, timestamptz, int),
     turn_join_interrupting(uuid, uuid, text, text, text, uuid, text, interval, interval, boolean, boolean, text, interval, interval,
         timestamptz, int),

@@ -20,7 +20,7 @@ func newIngest(d Deps) *ingestRole {
 	r := &ingestRole{
 		recorder: ingest.NewRecorder(ingest.RecorderDeps{Store: d.Store, Instances: d.Instances, Bus: d.Bus, Log: d.Log,
 			Metrics: d.Metrics, Tracer: d.Tracer}),
-		starter: ingest.NewStarter(ingest.StarterDeps{Engine: d.Engine, Instances: d.Instances, Bus: d.Bus, Log: d.Log,
+		starter: ingest.NewStarter(ingest.StarterDeps{Engine: d.Engine, Instances: d.Instances, Own: d.Store, Bus: d.Bus, Log: d.Log,
 			Metrics: d.Metrics, Tracer: d.Tracer}),
 	}
 	r.Log = d.Log

@@ -39,7 +39,8 @@ func (a *Activities) Sweep(ctx context.Context, in activities.SweepInput) (activ
 		}
 		out.Begun++
 	}
-	return out, nil
+	out.Resumed, err = a.Store.ResumeDueChats(ctx, in.Limit)
+	return out, err
 }
 
 // adopt looks at overdue turns, or at one of them. Temporal is asked outside

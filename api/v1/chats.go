@@ -30,7 +30,8 @@ func (in *listChats) filter() omni.ChatFilter {
 
 // Takeover is how long a person keeps a chat.
 type Takeover struct {
-	UntilSeconds int `json:"untilSeconds,omitempty" minimum:"1" maximum:"31536000" doc:"absent: until resumed"`
+	UntilSeconds int    `json:"untilSeconds,omitempty" minimum:"1" maximum:"31536000" doc:"absent: until resumed"`
+	Reason       string `json:"reason,omitempty" maxLength:"500" doc:"for people: it is said in the event chat.takeover"`
 }
 
 type takeoverChat struct {
@@ -63,11 +64,11 @@ func (r *routes) chats() {
 	add(r, endpoint{id: "takeover-chat", method: http.MethodPost, path: "/chats/{id}/takeover", tag: tag, scope: write,
 		summary: "Take a chat over: the agent is silent, the answer being made is cancelled"},
 		func(ctx context.Context, who *omni.APIKey, in *takeoverChat) (*one[omni.Chat], error) {
-			var atMost time.Duration
+			var t Takeover
 			if in.Body != nil {
-				atMost = time.Duration(in.Body.UntilSeconds) * time.Second
+				t = *in.Body
 			}
-			return oneOf(r.Chats.Takeover(ctx, who, in.ID.UUID, atMost))
+			return oneOf(r.Chats.Takeover(ctx, who, in.ID.UUID, time.Duration(t.UntilSeconds)*time.Second, t.Reason))
 		})
 	add(r, endpoint{id: "resume-chat", method: http.MethodPost, path: "/chats/{id}/resume", tag: tag, scope: write,
 		summary: "Let the agent answer again"},

@@ -48,6 +48,7 @@ type wireEvent struct {
 	MentionsMe bool            `json:"mentionsMe"`
 	ReplyToMe  bool            `json:"replyToMe"`
 	Backfill   bool            `json:"backfill"`
+	Key        string          `json:"idempotencyKey"` // with isFromMe: of our send that this is the echo of
 }
 
 func invalid(field, format string, args ...any) error {
@@ -123,6 +124,7 @@ func (w *wireEvent) checkIDs() error {
 		{"sender.id", w.Sender.ID, isMessage},
 		{"targetId", w.TargetID, needsTarget(w.Kind)},
 		{"replyTo", w.ReplyTo, false},
+		{"idempotencyKey", w.Key, false},
 	} {
 		if err := checkID(id.field, id.value, id.required); err != nil {
 			return err
@@ -201,7 +203,7 @@ func (w *wireEvent) inbound(at time.Time) message.Inbound {
 		Sender: message.Sender{ID: w.Sender.ID, Name: cleanName(w.Sender.Name), Username: cleanName(w.Sender.Username),
 			Phone: cleanName(w.Sender.Phone), Email: cleanName(w.Sender.Email), IsBot: w.Sender.IsBot},
 		Content: w.Content, TargetID: w.TargetID, ReplyTo: w.ReplyTo,
-		MentionsMe: w.MentionsMe, ReplyToMe: w.ReplyToMe, Backfill: w.Backfill,
+		MentionsMe: w.MentionsMe, ReplyToMe: w.ReplyToMe, Backfill: w.Backfill, ClientID: w.Key,
 	}
 	for _, m := range w.Mentions {
 		m = cleanName(m)

@@ -69,4 +69,8 @@ type Inbound struct {
 	MentionsMe bool `json:"mentionsMe,omitempty"` // the bot account itself was mentioned
 	ReplyToMe  bool `json:"replyToMe,omitempty"`  // answers something the bot account wrote
 	Backfill   bool `json:"backfill,omitempty"`   // history sync: recorded, answered only if young
+
+	// ClientID is the Key of the Outbound that this is the echo of, where the
+	// platform gives it back: with IsFromMe.
+	ClientID string `json:"clientId,omitempty"`
 }

@@ -23,11 +23,17 @@ func chatsCommand(env Env) *cobra.Command {
 		}.command(env),
 		verb{
 			use: "takeover <id>", short: "Take a chat over: the agent is silent", args: cobra.ExactArgs(1),
-			flags: func(cmd *cobra.Command) { cmd.Flags().Int("seconds", 0, "for how long (default: until resumed)") },
+			flags: func(cmd *cobra.Command) {
+				cmd.Flags().Int("seconds", 0, "for how long (default: until resumed)")
+				cmd.Flags().String("reason", "", "why, for people")
+			},
 			run: func(c *call, args []string) error {
 				body := map[string]any{}
 				if n, _ := c.cmd.Flags().GetInt("seconds"); n != 0 {
 					body["untilSeconds"] = n
+				}
+				if reason, _ := c.cmd.Flags().GetString("reason"); reason != "" {
+					body["reason"] = reason
 				}
 				env, err := c.request(c, http.MethodPost, chatsPath+"/"+url.PathEscape(args[0])+"/takeover", nil, body)
 				if err != nil {

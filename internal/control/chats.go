@@ -15,8 +15,8 @@ type ChatStore interface {
 	Chat(ctx context.Context, tenant string, id uuid.UUID) (*omni.Chat, error)
 	ListChats(ctx context.Context, tenant string, f omni.ChatFilter, p omni.Page) ([]omni.Chat, error)
 	// TakeoverChat pauses the chat and returns the turns that it cancelled.
-	TakeoverChat(ctx context.Context, id uuid.UUID, until *time.Time, reason string) ([]uuid.UUID, error)
-	ResumeChat(ctx context.Context, id uuid.UUID) error
+	TakeoverChat(ctx context.Context, id uuid.UUID, t omni.Takeover) ([]uuid.UUID, error)
+	ResumeChat(ctx context.Context, id uuid.UUID, by string) error
 	// ResetChat begins the agent's session anew.
 	ResetChat(ctx context.Context, id uuid.UUID, by string) error
 }
@@ -67,8 +67,8 @@ func (c *Chats) Messages(ctx context.Context, who *omni.APIKey, id uuid.UUID, p 
 const maxTakeover = 365 * 24 * time.Hour
 
 // Takeover silences the agent in a chat for that long (0: until resumed) and
-// cancels the answer that is being made.
-func (c *Chats) Takeover(ctx context.Context, who *omni.APIKey, id uuid.UUID, atMost time.Duration) (*omni.Chat, error) {
+// cancels the answer that is being made. reason is for people, "" for none.
+func (c *Chats) Takeover(ctx context.Context, who *omni.APIKey, id uuid.UUID, atMost time.Duration, reason string) (*omni.Chat, error) {
 	if _, err := c.Get(ctx, who, id); err != nil {
 		return nil, err
 	}
@@ -80,7 +80,10 @@ func (c *Chats) Takeover(ctx context.Context, who *omni.APIKey, id uuid.UUID, at
 		at := time.Now().UTC().Add(atMost)
 		until = &at
 	}
-	turns, err := c.store.TakeoverChat(ctx, id, until, "by call")
+	if reason = omni.CleanText(reason); reason == "" {
+		reason = "by call"
+	}
+	turns, err := c.store.TakeoverChat(ctx, id, omni.Takeover{Until: until, Reason: reason, By: who.Name})
 	if err != nil {
 		return nil, orNotFound(err, "chat")
 	}
@@ -98,7 +101,7 @@ func (c *Chats) Resume(ctx context.Context, who *omni.APIKey, id uuid.UUID) (*om
 	if _, err := c.Get(ctx, who, id); err != nil {
 		return nil, err
 	}
-	if err := c.store.ResumeChat(ctx, id); err != nil {
+	if err := c.store.ResumeChat(ctx, id, who.Name); err != nil {
 		return nil, orNotFound(err, "chat")
 	}
 	return c.Get(ctx, who, id)

@@ -35,3 +35,24 @@ type ChatFilter struct {
 	Type       string
 	Paused     *bool
 }
+
+// Takeover is a person taking a chat over.
+type Takeover struct {
+	Until  *time.Time // nil: until resumed
+	Reason string
+	By     string // who, for people
+}
+
+// OwnMessage is what became of a message that the account itself wrote.
+type OwnMessage struct {
+	State     string      // an OwnMessage constant
+	Cancelled []uuid.UUID // turns that the takeover cancelled
+}
+
+// The states of OwnMessage.
+const (
+	OwnMessageOurs     = "ours"     // one of our sends, come back
+	OwnMessageKnown    = "known"    // recorded before
+	OwnMessageWait     = "wait"     // a send under way may be this: ask again
+	OwnMessageRecorded = "recorded" // the operator wrote it
+)

@@ -2,6 +2,7 @@ package store
 
 import (
 	"context"
+	"time"
 
 	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
@@ -49,6 +50,10 @@ func (s *Store) ListChats(ctx context.Context, tenant string, f omni.ChatFilter,
 }
 
 func chatView(r dbsqlc.Chat) omni.Chat {
+	// A takeover whose time is over is no more, whoever notes it down.
+	if r.PausedUntil != nil && !r.PausedUntil.After(time.Now()) {
+		r.Paused, r.PausedUntil = false, nil
+	}
 	return omni.Chat{
 		ID: r.ID, TenantID: r.TenantID, InstanceID: r.InstanceID, Channel: r.Channel, ExternalID: r.ExternalID,
 		Type: message.ChatType(r.Type), Name: r.Name, PersonID: idOf(r.PersonID), Paused: r.Paused,

@@ -418,21 +418,21 @@ func TestRetryIsRefused(t *testing.T) {
 	_, err := w.RetryDeadLetter(t.Context(), "another tenant", letter.ID)
 	require.ErrorIs(t, err, omni.ErrNotFound)
 
-	_, err = w.TakeoverChat(t.Context(), e.ChatID(), nil, "by call")
+	_, err = w.TakeoverChat(t.Context(), e.ChatID(), omni.Takeover{Reason: "by call"})
 	require.NoError(t, err)
 	require.Equal(t, omni.RetryPaused, w.retry(letter.ID).State)
 	require.Equal(t, "failed", w.status(e.MessageID))
 	past := time.Now().Add(-time.Second)
-	_, err = w.TakeoverChat(t.Context(), e.ChatID(), &past, "by call") // over already
+	_, err = w.TakeoverChat(t.Context(), e.ChatID(), omni.Takeover{Until: &past, Reason: "by call"}) // over already
 	require.NoError(t, err)
 
 	h := w.reopened(e, letter.ID)
-	turns, err := w.TakeoverChat(t.Context(), e.ChatID(), nil, "by call")
+	turns, err := w.TakeoverChat(t.Context(), e.ChatID(), omni.Takeover{Reason: "by call"})
 	require.NoError(t, err)
 	require.Equal(t, []uuid.UUID{h.r.TurnID.UUID}, turns, "a person comes before a retry that waits")
 	require.Equal(t, "cancelled", h.close().State)
 	require.Equal(t, "cancelled", w.status(e.MessageID))
-	require.NoError(t, w.ResumeChat(t.Context(), e.ChatID()))
+	require.NoError(t, w.ResumeChat(t.Context(), e.ChatID(), ""))
 
 	e2 := w.receive("c1", "ana", "m2", "hello")
 	letter = w.agentDies(e2, w.join(e2, 0))

@@ -57,7 +57,7 @@ func TestAPartComesBackToACancelledTurn(t *testing.T) {
 	v := w.join(e, 0)
 	w.answer(e, v, "one", "two")
 	c := w.claim(e, v, "a/1/1")
-	_, err := w.TakeoverChat(t.Context(), e.ChatID(), nil, "by call")
+	_, err := w.TakeoverChat(t.Context(), e.ChatID(), omni.Takeover{Reason: "by call"})
 	require.NoError(t, err)
 	require.Equal(t, "sending", w.status(c.MessageID), "it is under way")
 	w.postpone(e, v, c, 0)

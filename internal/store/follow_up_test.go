@@ -149,9 +149,9 @@ func TestFollowUpIsCancelled(t *testing.T) {
 	for reason, happens := range map[string]func(w *world, e omni.Envelope){
 		"message": func(w *world, _ omni.Envelope) { w.record(w.inbound("c1", "ana", "m2", "yes")) },
 		"takeover": func(w *world, e omni.Envelope) {
-			_, err := w.TakeoverChat(w.t.Context(), e.ChatID(), nil, "by call")
+			_, err := w.TakeoverChat(w.t.Context(), e.ChatID(), omni.Takeover{Reason: "by call"})
 			require.NoError(w.t, err)
-			require.NoError(w.t, w.ResumeChat(w.t.Context(), e.ChatID()))
+			require.NoError(w.t, w.ResumeChat(w.t.Context(), e.ChatID(), ""))
 		},
 		"own_message": func(w *world, _ omni.Envelope) {
 			own := w.inbound("c1", "me", "m2", "from my phone")
@@ -294,7 +294,7 @@ func TestFollowUpIsWithdrawnWhileTheAgentThinks(t *testing.T) {
 	t.Run("taken over", func(t *testing.T) {
 		t.Parallel()
 		w, e, v, f := begin(t)
-		turns, err := w.TakeoverChat(t.Context(), e.ChatID(), nil, "by call")
+		turns, err := w.TakeoverChat(t.Context(), e.ChatID(), omni.Takeover{Reason: "by call"})
 		require.NoError(t, err)
 		require.Equal(t, []uuid.UUID{f.TurnID.UUID}, turns, "whose agent call is to be hurried")
 		_, why := w.fate(v, 0)

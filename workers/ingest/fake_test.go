@@ -100,7 +100,7 @@ func (w *world) recorder(st ingest.RecorderStore) *ingest.Recorder {
 
 func (w *world) starter(engine ingest.Engine, instances ingest.Instances) *ingest.Starter {
 	w.t.Helper()
-	s := ingest.NewStarter(ingest.StarterDeps{Engine: engine, Instances: instances, Bus: w.bus, Log: slog.New(slog.DiscardHandler), Concurrency: 4})
+	s := ingest.NewStarter(ingest.StarterDeps{Engine: engine, Instances: instances, Own: w.store, Bus: w.bus, Log: slog.New(slog.DiscardHandler), Concurrency: 4})
 	w.run(s)
 	return s
 }

@@ -17,6 +17,7 @@ import (
 	"github.com/omnihub/omni/channels/message"
 	"github.com/omnihub/omni/internal/bus"
 	"github.com/omnihub/omni/internal/omni"
+	"github.com/omnihub/omni/internal/store"
 	"github.com/omnihub/omni/internal/telemetry"
 	"github.com/omnihub/omni/workflows"
 )
@@ -40,10 +41,19 @@ type Instances interface {
 	Get(ctx context.Context, id uuid.UUID) (*omni.Instance, error)
 }
 
+// OwnRecorder records what the account itself wrote; *store.Store is one.
+type OwnRecorder interface {
+	// RecordOwn records the message unless it is one of our own sends come
+	// back. With takeover > 0 the operator has the chat for that long.
+	RecordOwn(ctx context.Context, e *omni.Envelope, takeover time.Duration) (omni.OwnMessage, error)
+	RecordPoison(ctx context.Context, p store.Poison, floor uint64) error
+}
+
 // StarterDeps is what a starter is handed.
 type StarterDeps struct {
 	Engine      Engine
 	Instances   Instances
+	Own         OwnRecorder
 	Bus         *bus.Bus
 	Log         *slog.Logger
 	Metrics     *telemetry.Metrics // nil: none
@@ -181,7 +191,12 @@ func (s *Starter) work(ctx context.Context, queue <-chan *item) {
 			s.settle(it, it.msg.Nak()) // for another starter, at once
 			continue
 		}
-		if err := s.handle(ctx, it); err != nil {
+		err := s.handle(ctx, it)
+		if errors.Is(err, errSendUnderWay) {
+			s.settle(it, it.msg.NakWithDelay(ownAgain))
+			continue
+		}
+		if err != nil {
 			s.setTrouble(err)
 			s.deps.Log.WarnContext(ctx, "workflow not started", "seq", it.seq, "try", it.tries, "error", err)
 			s.settle(it, it.msg.NakWithDelay(backoff(it.tries, startRetryMin, startRetryMax)))
@@ -209,6 +224,9 @@ func (s *Starter) handle(ctx context.Context, it *item) (err error) {
 	}()
 	if it.failure != nil {
 		return nil // poison: the recorder keeps it as a dead letter
+	}
+	if ownMessage(it.env) {
+		return s.own(ctx, it)
 	}
 	begins, err := s.begins(ctx, it.env)
 	if err != nil || !begins {

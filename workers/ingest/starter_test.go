@@ -75,6 +75,7 @@ func TestStarterKnowsWhatBeginsNothing(t *testing.T) {
 		started[in.ExternalID] = true
 	}
 	require.Equal(t, map[string]bool{"young": true, "thumb": true, "broom": true}, started)
+	require.Equal(t, 1, w.count("messages WHERE id = $1 AND direction = 'outbound' AND status = 'sent'", own.MessageID))
 }
 
 func TestStarterDoesNotLoseAMessageWhileTheEngineIsAway(t *testing.T) {

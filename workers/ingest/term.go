@@ -126,6 +126,7 @@ func (t *term) record(ctx context.Context, batch []*item) error {
 			}
 		case it.env.Event.Kind == message.KindTyping:
 			t.typing(ctx, it)
+		case ownMessage(it.env): // the starter's
 		default:
 			good = append(good, it)
 		}
