@@ -130,6 +130,8 @@ type SweepOutput struct {
 	Armed   int `json:"armed,omitempty"`   // follow-ups that were owed a workflow
 	Begun   int `json:"begun,omitempty"`   // messages that had no workflow
 	Resumed int `json:"resumed,omitempty"` // chats whose takeover was over
+
+	Unparked int `json:"unparked,omitempty"` // held replies that go on
 }
 
 // TurnWorkflowID is the workflow that adopted a turn at an epoch.

@@ -28,6 +28,8 @@ var bodies = map[string]string{
 	"create-key":      `{"name":"k","scopes":["messages:read"]}`,
 	"takeover-chat":   `{"untilSeconds":60}`,
 
+	"resolve-delivery": `{"outcome":"sent"}`,
+
 	"retry-dead-letters":   `{"cause":"transient"}`,
 	"resolve-dead-letters": `{"cause":"transient"}`,
 }

@@ -19,14 +19,17 @@ const aliveFor = 60 * time.Second
 const strandedAfter = 60 * time.Second
 
 // Sweep is turn.Sweep: it looks at overdue turns and adopts those whose
-// workflow is gone, at follow-ups that nobody armed, and it begins messages
-// that nobody has begun.
+// workflow is gone, at follow-ups that nobody armed, at replies that were held
+// and need not be any more, and it begins messages that nobody has begun.
 func (a *Activities) Sweep(ctx context.Context, in activities.SweepInput) (activities.SweepOutput, error) {
 	out, err := a.adopt(ctx, uuid.NullUUID{}, in.Limit)
 	if err != nil {
 		return out, err
 	}
 	if out.Armed, err = a.sweepFollowUps(ctx, in.Limit); err != nil {
+		return out, err
+	}
+	if out.Unparked, err = a.unpark(ctx, in.Limit); err != nil {
 		return out, err
 	}
 	stranded, err := a.Store.StrandedMessages(ctx, strandedAfter, in.Limit)
@@ -41,6 +44,22 @@ func (a *Activities) Sweep(ctx context.Context, in activities.SweepInput) (activ
 	}
 	out.Resumed, err = a.Store.ResumeDueChats(ctx, in.Limit)
 	return out, err
+}
+
+// unpark goes on with replies that were held for want of knowing whether a
+// part arrived, once a receipt of the platform has said so.
+func (a *Activities) unpark(ctx context.Context, limit int) (int, error) {
+	turns, err := a.Store.UnparkTurns(ctx, limit)
+	if err != nil {
+		return 0, err
+	}
+	for _, t := range turns {
+		// A start that fails leaves a turn that is soon overdue.
+		if err := a.Engine.StartTurn(ctx, turnRef(t, t.Epoch, t.WorkflowID)); err != nil {
+			return 0, fmt.Errorf("starting %s: %w", t.WorkflowID, err)
+		}
+	}
+	return len(turns), nil
 }
 
 // adopt looks at overdue turns, or at one of them. Temporal is asked outside
@@ -78,10 +97,14 @@ func (a *Activities) adoptOne(ctx context.Context, t omni.SuspectTurn) (bool, er
 	}
 	// A start that fails leaves a turn whose workflow does not exist: the next
 	// sweep finds it.
-	ref := activities.TurnRef{TenantID: t.TenantID, InstanceID: t.InstanceID, Channel: t.Channel, ChatID: t.ChatID, TurnID: t.ID,
-		Epoch: epoch, WorkflowID: activities.TurnWorkflowID(t.ID, epoch), Leader: t.Leader}
+	ref := turnRef(t, epoch, activities.TurnWorkflowID(t.ID, epoch))
 	if err := a.Engine.StartTurn(ctx, ref); err != nil {
 		return false, fmt.Errorf("starting %s: %w", ref.WorkflowID, err)
 	}
 	return true, nil
+}
+
+func turnRef(t omni.SuspectTurn, epoch int, workflowID string) activities.TurnRef {
+	return activities.TurnRef{TenantID: t.TenantID, InstanceID: t.InstanceID, Channel: t.Channel, ChatID: t.ChatID, TurnID: t.ID,
+		Epoch: epoch, WorkflowID: workflowID, Leader: t.Leader}
 }

@@ -27,6 +27,8 @@ type Store interface {
 	OverdueTurns(ctx context.Context, only uuid.NullUUID, limit int) ([]omni.SuspectTurn, error)
 	PostponeTurn(ctx context.Context, turn uuid.UUID, by time.Duration) error
 	StrandedMessages(ctx context.Context, olderThan time.Duration, limit int) ([]omni.StrandedMessage, error)
+	// UnparkTurns reopens held turns of which nothing is unknown any more.
+	UnparkTurns(ctx context.Context, limit int) ([]omni.SuspectTurn, error)
 	AdoptTurn(ctx context.Context, t omni.SuspectTurn, newWorkflowID string) (epoch int, ok bool, err error)
 	// ResetByMessage begins the chat's session anew, once; the message is not answered.
 	ResetByMessage(ctx context.Context, chat, messageID uuid.UUID, workflowID, reason string) (omni.TurnView, error)

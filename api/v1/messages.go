@@ -27,6 +27,11 @@ type listMessages struct {
 	Status     string    `query:"status" enum:"received,denied,processing,answered,ignored,paused,cancelled,failed,scheduled,queued,sending,sent,delivered,read,unknown,expired"`
 }
 
+type resolveDelivery struct {
+	ByID
+	Body control.DeliveryWord
+}
+
 func (in *listMessages) filter() omni.MessageFilter {
 	return omni.MessageFilter{InstanceID: in.InstanceID, ChatID: in.ChatID, PersonID: in.PersonID, TurnID: in.TurnID,
 		Direction: in.Direction, Status: in.Status}
@@ -55,6 +60,15 @@ func (r *routes) messages() {
 		summary: "Trace a message from the webhook to the last receipt"},
 		func(ctx context.Context, who *omni.APIKey, in *ByID) (*one[omni.Trace], error) {
 			return oneOf(r.Messages.Trace(ctx, who, in.ID.UUID))
+		})
+	add(r, endpoint{id: "resolve-delivery", method: http.MethodPost, path: "/messages/{id}/resolve-delivery", tag: tag, scope: write,
+		summary: "Say what became of a message whose outcome is unknown",
+		doc: "For channels that cannot tell one message sent twice from two: where a send may or may not have arrived, the message is " +
+			"unknown and, with messaging.unknownPolicy hold, the rest of its reply is kept back. Once somebody has said that it was sent, " +
+			"or is to be sent again, the reply goes on (unless the conversation has); if it was not sent, the reply ends. " +
+			"409 not_unknown where its outcome is known."},
+		func(ctx context.Context, who *omni.APIKey, in *resolveDelivery) (*one[omni.Message], error) {
+			return oneOf(r.Messages.ResolveDelivery(ctx, who, in.ID.UUID, in.Body))
 		})
 	add(r, endpoint{id: "delete-message", method: http.MethodDelete, path: "/messages/{id}", tag: tag, scope: write,
 		summary: "Cancel a scheduled message", status: http.StatusNoContent},

@@ -31,6 +31,7 @@ func messagesCommand(env Env) *cobra.Command {
 			{"direction", "direction", "inbound or outbound"}, {"status", "status", "received, answered, sent, failed, …"}},
 			ownerFilters...), messageColumns),
 		traceCommand(env),
+		resolveDeliveryCommand(env),
 		act(env, "cancel", "Cancel a scheduled message", http.MethodDelete, messagesPath+"/{id}", "Cancelled %s"),
 	)
 }
@@ -135,4 +136,27 @@ func (p *printer) trace(t *omni.Trace) error {
 		_, _ = fmt.Fprintf(w, "reply\t%s\n", id)
 	}
 	return w.Flush()
+}
+
+func resolveDeliveryCommand(env Env) *cobra.Command {
+	return verb{
+		use: "resolve-delivery <id>", short: "Say what became of a message whose outcome is unknown", args: cobra.ExactArgs(1),
+		long: "  omni messages list --status unknown\n  omni messages resolve-delivery <id> --outcome sent|failed|resend",
+		flags: func(cmd *cobra.Command) {
+			cmd.Flags().String("outcome", "", "sent: it arrived; failed: it did not; resend: send it once more")
+			cmd.Flags().String("external-id", "", "with sent: the platform's id of it, if known")
+			_ = cmd.MarkFlagRequired("outcome")
+		},
+		run: func(c *call, args []string) error {
+			body := map[string]any{"outcome": c.text("outcome")}
+			if id := c.text("external-id"); id != "" {
+				body["externalId"] = id
+			}
+			env, err := c.request(c, http.MethodPost, messagesPath+"/"+url.PathEscape(args[0])+"/resolve-delivery", nil, body)
+			if err != nil {
+				return err
+			}
+			return c.object(env)
+		},
+	}.command(env)
 }

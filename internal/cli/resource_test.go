@@ -297,3 +297,22 @@ func TestMendingByCommand(t *testing.T) {
 		require.Equal(t, 2, code, args)
 	}
 }
+
+func TestResolvingADeliveryByCommand(t *testing.T) {
+	t.Parallel()
+	h := newAPIHub(t)
+	var m struct{ ID, Status, ExternalID string }
+	var in struct{ ID string }
+	h.ok(&in, "instances", "create", "--name", "x", "--channel", "custom", "--set", "channelConfig.secret="+cliSecret)
+	h.ok(&m, "messages", "send", "--instance", in.ID, "--to", "c1", "--text", "hi")
+	_, err := h.store.Pool().Exec(t.Context(), `UPDATE messages SET status = 'unknown' WHERE id = $1`, m.ID)
+	require.NoError(t, err)
+	code, _, _ := h.run("messages", "resolve-delivery", m.ID)
+	require.NotZero(t, code, "an outcome is needed")
+	h.ok(&m, "messages", "resolve-delivery", m.ID, "--outcome", "sent", "--external-id", "p1")
+	require.Equal(t, "sent", m.Status)
+	require.Equal(t, "p1", m.ExternalID)
+	code, _, errs := h.run("messages", "resolve-delivery", m.ID, "--outcome", "resend")
+	require.Equal(t, 1, code)
+	require.Contains(t, errs, "the message is sent")
+}

@@ -52,6 +52,7 @@ const (
 	CodeKeyReused      = "idempotency_key_reused"
 	CodeNotScheduled   = "not_scheduled"
 	CodeNotOpen        = "dead_letter_not_open"
+	CodeNotUnknown     = "not_unknown"
 	CodeChatPaused     = "chat_paused"
 	CodeTurnInProgress = "turn_in_progress"
 	CodeAnswered       = "already_answered"

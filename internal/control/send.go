@@ -56,6 +56,8 @@ type SendStore interface {
 	UnstartedOutbound(ctx context.Context, olderThan time.Duration, limit int) ([]omni.OutboundAccepted, error)
 	ForgetIdempotencyKeys(ctx context.Context) (int64, error)
 	CancelScheduled(ctx context.Context, tenant string, id uuid.UUID) error
+	// ResolveDelivery takes a person's word on an unknown outcome.
+	ResolveDelivery(ctx context.Context, tenant string, id uuid.UUID, outcome, externalID string) (*omni.DeliveryResolution, error)
 }
 
 // Engine starts the workflow of an accepted message. Starting it again is no

@@ -66,6 +66,40 @@ func (q *Queries) OverdueTurns(ctx context.Context, arg OverdueTurnsParams) ([]O
 	return items, nil
 }
 
+const ParkedTurns = `-- name: ParkedTurns :many
+SELECT t.id, t.chat_id FROM turns t
+WHERE t.outcome = 'unknown' AND t.finished_at > clock_timestamp() - interval '7 days'
+  AND NOT EXISTS (SELECT FROM messages m WHERE m.turn_id = t.id AND m.direction = 'outbound' AND m.status = 'unknown')
+ORDER BY t.finished_at
+LIMIT $1
+`
+
+type ParkedTurnsRow struct {
+	ID     uuid.UUID
+	ChatID uuid.UUID
+}
+
+// Held for want of knowing, and nothing of it is unknown any more.
+func (q *Queries) ParkedTurns(ctx context.Context, limitTo int32) ([]ParkedTurnsRow, error) {
+	rows, err := q.db.Query(ctx, ParkedTurns, limitTo)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var items []ParkedTurnsRow
+	for rows.Next() {
+		var i ParkedTurnsRow
+		if err := rows.Scan(&i.ID, &i.ChatID); err != nil {
+			return nil, err
+		}
+		items = append(items, i)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
+}
+
 const PostponeTurn = `-- name: PostponeTurn :exec
 UPDATE turns SET due_at = clock_timestamp() + $1::interval WHERE id = $2 AND state IN ('collecting', 'answering', 'reopened')
 `
