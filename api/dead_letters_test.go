@@ -125,7 +125,7 @@ func TestRetryDeadLetter(t *testing.T) {
 	require.Equal(t, "dead_letter_not_open", a.code(t))
 
 	// Over, there is nothing to retry any more.
-	_, err := h.store.TakeoverChat(t.Context(), *letter.ChatID, nil, "by call")
+	_, err := h.store.TakeoverChat(t.Context(), *letter.ChatID, omni.Takeover{Reason: "by call"})
 	require.NoError(t, err)
 	a = h.admin(http.MethodPost, path+"/retry", nil)
 	require.Equal(t, http.StatusConflict, a.status)

@@ -184,7 +184,7 @@ func TestATakenChatIsNotAnsweredByResolving(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	e, v, c := w.held("c1", "m1")
-	_, err := w.TakeoverChat(t.Context(), e.ChatID(), nil, "by call")
+	_, err := w.TakeoverChat(t.Context(), e.ChatID(), omni.Takeover{Reason: "by call"})
 	require.NoError(t, err)
 	require.Equal(t, omni.ResolvePaused, w.resolve(c, "resend").State)
 	require.Equal(t, "unknown", w.status(c.MessageID))
