@@ -130,7 +130,7 @@ func TestRetryDeadLetter(t *testing.T) {
 	a = h.admin(http.MethodPost, path+"/retry", nil)
 	require.Equal(t, http.StatusConflict, a.status)
 	require.Equal(t, "dead_letter_not_open", a.code(t))
-	require.NoError(t, h.store.ResumeChat(t.Context(), *letter.ChatID))
+	require.NoError(t, h.store.ResumeChat(t.Context(), *letter.ChatID, "by call"))
 }
 
 func TestRetriesThatAreRefused(t *testing.T) {

@@ -192,7 +192,7 @@ func TestATakenChatIsNotAnsweredByResolving(t *testing.T) {
 	unparked, err := w.UnparkTurns(t.Context(), 10)
 	require.NoError(t, err)
 	require.Empty(t, unparked)
-	require.NoError(t, w.ResumeChat(t.Context(), e.ChatID()))
+	require.NoError(t, w.ResumeChat(t.Context(), e.ChatID(), "by call"))
 	unparked, err = w.UnparkTurns(t.Context(), 10)
 	require.NoError(t, err)
 	require.Len(t, unparked, 1)
