@@ -59,7 +59,7 @@ bench: need-go ## the benchmark on the embedded stack; prints the table of docs/
 .PHONY: histories
 histories: need-go need-postgres ## record workflow histories that replay tests keep
 	$(GO) test -count=1 ./internal/e2e -run TestRecordHistories -histories $(CURDIR)/workflows/testdata/histories
-	$(GO) test -count=1 ./internal/e2e/steps -run 'TestAdoption|TestSignal|Agent|TestOutbound|TestRetry|TestFollowUp$$|TestReset' -histories $(CURDIR)/workflows/testdata/histories
+	$(GO) test -count=1 ./internal/e2e/steps -run 'TestAdoption|TestSignal|TestInterrupt|Agent|TestOutbound|TestRetry|TestFollowUp$$|TestReset' -histories $(CURDIR)/workflows/testdata/histories
 
 .PHONY: fuzz
 fuzz: need-go ## every fuzz target for FUZZTIME (60s)

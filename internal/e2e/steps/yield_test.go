@@ -3,6 +3,7 @@ package steps
 import (
 	"fmt"
 	"log/slog"
+	"maps"
 	"net/http"
 	"strings"
 	"testing"
@@ -17,9 +18,7 @@ import (
 // interrupting is the messaging of an instance that interrupts.
 func interrupting(extra object) object {
 	m := object{"whenBusy": "interrupt"}
-	for k, v := range extra {
-		m[k] = v
-	}
+	maps.Copy(m, extra)
 	return m
 }
 
