@@ -170,7 +170,12 @@ func (w *world) say(chat message.Chat, sender, text string) activities.TurnRef {
 
 func (w *world) sayIn(session string, chat message.Chat, sender, text string) activities.TurnRef {
 	w.t.Helper()
-	e := w.record(chat, sender, text)
+	return w.lead(session, w.record(chat, sender, text))
+}
+
+// lead takes a recorded message up to the closed turn that it leads.
+func (w *world) lead(session string, e omni.Envelope) activities.TurnRef {
+	w.t.Helper()
 	ctx := w.t.Context()
 	attempt := omni.Attempt{StartedAt: time.Now(), Number: 1}
 	_, err := w.st.CheckMessage(ctx, e.MessageID, omni.AccessDecision{Mode: "disabled", Decision: "allow"}, attempt)
@@ -190,10 +195,18 @@ func (w *world) sayIn(session string, chat message.Chat, sender, text string) ac
 
 func (w *world) record(chat message.Chat, sender, text string) omni.Envelope {
 	w.t.Helper()
+	return w.recordAs(chat, sender, func(in *message.Inbound) { in.Content.Text = text })
+}
+
+// recordAs records a message, or what change makes of it.
+func (w *world) recordAs(chat message.Chat, sender string, change func(*message.Inbound)) omni.Envelope {
+	w.t.Helper()
 	w.seq++
 	e := omni.Envelope{TenantID: omni.DefaultTenant, InstanceID: w.inst.ID, Channel: "custom", ReceivedAt: time.Now(), Seq: w.seq,
 		Event: message.Inbound{ID: fmt.Sprint("m", w.seq), Kind: message.KindMessage, Timestamp: time.Now(), Chat: chat,
-			Sender: message.Sender{ID: sender, Name: sender}, Content: message.Content{Type: message.TypeText, Text: text}}}
+			Sender: message.Sender{ID: sender, Name: sender}, Content: message.Content{Type: message.TypeText}},
+		Admission: &omni.Admission{Begins: true, Status: omni.StatusReceived}}
+	change(&e.Event)
 	e.MessageID = omni.MessageID(w.inst.ID, e.ExternalKey())
 	require.NoError(w.t, w.st.Record(w.t.Context(), []omni.Envelope{e}, w.seq))
 	return e

@@ -112,7 +112,13 @@ func (c *call) request(ctx context.Context) (req omni.AgentRequest, done *activi
 		t.History = append(past, t.History...)
 	}
 	req.Chat, req.SessionKey = t.Chat, t.SessionKey
-	req.History = history(t.History, c.Capabilities(c.turn.Channel).Markup)
+	markup := c.Capabilities(c.turn.Channel).Markup
+	req.History = history(t.History, markup)
+	for i := range batch {
+		if target := batch[i].Target; target != nil {
+			target.Text = omni.Unconvert(target.Text, markup)
+		}
+	}
 	return req, nil, nil
 }
 

@@ -139,6 +139,23 @@ func TestHistoryIsWhatPeopleSaw(t *testing.T) {
 	require.Equal(t, []string{"user: fifth"}, <-w.asked)
 }
 
+// A reaction says what it was put on, as the agent had written it.
+func TestReactionIsToldWithWhatItIsOn(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, says("**Shall** I book it?"))
+	w.caps.Markup = channels.MarkupTelegramHTML
+	asked := w.say(dm, "Ana", "a table for two")
+	require.Equal(t, []string{"<b>Shall</b> I book it?"}, w.converse(asked))
+	<-w.asked
+	reaction := w.recordAs(dm, "Ana", func(in *message.Inbound) {
+		in.Kind, in.TargetID = message.KindReaction, "x-"+omni.PartID(asked.TurnID, 0).String()
+		in.Content = message.Content{Type: message.TypeReaction, Reaction: &message.Reaction{Emoji: "👍"}}
+	})
+	w.converse(w.lead("", reaction))
+	require.Equal(t, []string{"user: a table for two", "assistant: **Shall** I book it?",
+		`user: [reaction: 👍 to your message "**Shall** I book it?"]`}, <-w.asked)
+}
+
 func TestHistoryInGroupsNamesPeople(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, says("ok"))

@@ -11,5 +11,6 @@
 // A send is not idempotent: Telegram takes no client id. A request that broke
 // off after it was written has an unknown outcome.
 //
-// Reactions reach a bot in groups only where it is an administrator.
+// Reactions reach a bot in groups only where it is an administrator. That
+// somebody types reaches no bot at all: here only messages extend a debounce.
 package telegram

@@ -100,6 +100,8 @@ func (c *checks) name(name string) {
 // Lists that are gone through for every message or turn.
 const (
 	maxTriggers = 500
+	maxName     = 100 // characters
+	maxEmoji    = 64  // bytes: a platform's own emoji has an id
 )
 
 func (c *checks) settings(s *omni.InstanceSettings) {
@@ -118,16 +120,9 @@ func (c *checks) settings(s *omni.InstanceSettings) {
 	if m.DebounceMode == "randomized" && m.DebounceMaxMs < m.DebounceMinMs {
 		c.add("messaging.debounceMaxMs", "must not be less than debounceMinMs")
 	}
-	if len(m.Triggers.Names) > maxTriggers || len(m.Triggers.Reactions) > maxTriggers {
-		c.add("messaging.triggers", fmt.Sprintf("has more than %d names or reactions", maxTriggers))
-	}
 	c.followUps(m.FollowUps)
 	c.resetEmoji(m)
-	for i, name := range m.Triggers.Names {
-		if strings.TrimSpace(name) == "" {
-			c.add(fmt.Sprintf("messaging.triggers.names[%d]", i), "must not be empty")
-		}
-	}
+	c.triggers(&m.Triggers)
 	if s.Media.MaxBytes < 0 {
 		c.add("media.maxBytes", "must not be negative")
 	}

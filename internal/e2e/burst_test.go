@@ -2,6 +2,7 @@ package e2e
 
 import (
 	"fmt"
+	"maps"
 	"net/http"
 	"strings"
 	"testing"
@@ -18,9 +19,7 @@ import (
 func (l *line) tell(kind, id string, chat, extra object) string {
 	l.hub.t.Helper()
 	event := object{"id": id, "kind": kind, "chat": chat, "sender": object{"id": "ana", "name": "Ana"}}
-	for k, v := range extra {
-		event[k] = v
-	}
+	maps.Copy(event, extra)
 	a, err := l.Send(l.hub.t.Context(), id, event)
 	require.NoError(l.hub.t, err)
 	require.Equal(l.hub.t, http.StatusAccepted, a.Status, string(a.Body))

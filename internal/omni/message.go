@@ -58,7 +58,7 @@ type Envelope struct {
 
 	Seq         uint64     `json:"-"` // position in the stream: the order of the chat
 	Admission   *Admission `json:"-"` // nil: nothing is decided yet
-	Traceparent string `json:"-"` // from the NATS header
+	Traceparent string     `json:"-"` // from the NATS header
 }
 
 // ChatID of the envelope.

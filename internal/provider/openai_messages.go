@@ -27,7 +27,11 @@ func openAIMessages(req omni.AgentRequest) []openai.ChatCompletionMessageParamUn
 			past = past[1:]
 		}
 		shown := images(m.Content)
-		list = append(list, userMessage(describe(m.Text, m.Content, shown), shown, senderIf(group, m.SenderName, m.SenderID)))
+		text := describe(m.Text, m.Content, shown)
+		if m.Kind == message.KindReaction {
+			text = describeReaction(m)
+		}
+		list = append(list, userMessage(text, shown, senderIf(group, m.SenderName, m.SenderID)))
 	}
 	for _, m := range past {
 		list = appendPast(list, m, group)
@@ -108,6 +112,22 @@ func images(c message.Content) []string {
 		}
 	}
 	return urls
+}
+
+// maxQuoted is how much of a message is repeated to say which one is meant.
+const maxQuoted = 500
+
+// describeReaction says who put which emoji on what we had written: the sender
+// is the message's own.
+func describeReaction(m omni.TurnMessage) string {
+	if m.Target == nil || m.Target.Text == "" {
+		return "[reaction: " + m.Text + "]"
+	}
+	quoted := []rune(m.Target.Text)
+	if len(quoted) > maxQuoted {
+		quoted = append(quoted[:maxQuoted], '…')
+	}
+	return fmt.Sprintf("[reaction: %s to your message %q]", m.Text, string(quoted))
 }
 
 // describe is a message as text: what was typed, or, where nothing was, what

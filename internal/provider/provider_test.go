@@ -191,6 +191,23 @@ func TestOpenAINamesPeopleInGroups(t *testing.T) {
 		(<-b.calls).lines())
 }
 
+func TestOpenAIHearsOfReactions(t *testing.T) {
+	t.Parallel()
+	b := setup(t, answers(200, "application/json", completion))
+	req := b.request()
+	req.Chat.Type = message.ChatGroup
+	reaction := omni.TurnMessage{Text: "👍", Kind: message.KindReaction, SenderName: "Ana",
+		Content: message.Content{Type: message.TypeReaction, Reaction: &message.Reaction{Emoji: "👍"}}}
+	onOurs, onLong := reaction, reaction
+	onOurs.Target = &omni.ReactionTarget{Text: "shall I \"book\" it?"}
+	onLong.Target = &omni.ReactionTarget{Text: strings.Repeat("é", 600)}
+	req.Messages = []omni.TurnMessage{onOurs, reaction, onLong}
+	_, err := b.reply(t, req)
+	require.NoError(t, err)
+	require.Equal(t, []string{`user(Ana): "[reaction: 👍 to your message \"shall I \\\"book\\\" it?\"]"`, `user(Ana): "[reaction: 👍]"`,
+		`user(Ana): "[reaction: 👍 to your message \"` + strings.Repeat("é", 500) + `…\"]"`}, (<-b.calls).lines())
+}
+
 func TestOpenAIDescribesWhatHasNoText(t *testing.T) {
 	t.Parallel()
 	b := setup(t, answers(200, "application/json", completion))
