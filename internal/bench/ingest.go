@@ -8,8 +8,7 @@ import (
 	"github.com/google/uuid"
 )
 
-// ingestWhile is short: each message still has a workflow, which waits in the
-// stream while messages come faster than workflows are done.
+// ingestWhile is how long messages come as fast as they are taken.
 const ingestWhile = 5 * time.Second
 
 // ingestFlow measures how messages get into the database.

@@ -35,7 +35,7 @@ func writeWorkloads(b *strings.Builder) {
 		"| floor | the hub's message workflow with steps that do nothing, started as the hub starts it: what Temporal alone costs |\n" +
 		"| echo | webhook to send, everything durable, with an agent that answers at once |\n" +
 		"| slow | the same with an agent that takes 3 s, called in a regular activity |\n" +
-		"| ingest | an instance without an agent: webhook, durable, row in Postgres (each message still has its workflow) |\n\n")
+		"| ingest | an instance without an agent: webhook, durable, row in Postgres (what is only recorded has no workflow) |\n\n")
 }
 
 func writeTable(b *strings.Builder, o options, all []*figures) {

@@ -247,7 +247,7 @@ func (r *runner) burst(ctx context.Context, w *workload, f *figures, first bool)
 		}
 		f.omniTx, f.otherTx = float64(after.omni-before.omni)/n, float64(after.temporal-before.temporal)/n
 	}
-	if first {
+	if first && !w.rows {
 		f.history, err = r.history(ctx, w, t.ids)
 	}
 	return err
