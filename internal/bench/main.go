@@ -22,6 +22,7 @@ type options struct {
 	cpuProfile string
 	statements bool
 	only       string
+	profiled   string
 }
 
 func parseOptions() options {
@@ -33,7 +34,8 @@ func parseOptions() options {
 	flag.DurationVar(&o.steady, "steady", 15*time.Second, "how long latency is measured")
 	flag.BoolVar(&o.short, "short", false, "a smoke run of less than a minute; its figures mean little")
 	flag.StringVar(&o.write, "write", "", "also write the report to this file")
-	flag.StringVar(&o.cpuProfile, "cpuprofile", "", "write a CPU profile of the bursts of echo to this file")
+	flag.StringVar(&o.cpuProfile, "cpuprofile", "", "write a CPU profile of the bursts to this file")
+	flag.StringVar(&o.profiled, "profiled", nameEcho, "the workload that -cpuprofile and -statements look at")
 	flag.BoolVar(&o.statements, "statements", false, "list the statements Postgres spent its time on (needs pg_stat_statements)")
 	flag.StringVar(&o.only, "only", "", "comma list of workloads: floor, echo, slow, ingest")
 	flag.Parse()

@@ -257,7 +257,7 @@ func (r *runner) burst(ctx context.Context, w *workload, f *figures, first bool)
 func (r *runner) profile(ctx context.Context, w *workload, f *figures) (stop func() error, err error) {
 	first := f.burstsForProfiles == 0
 	f.burstsForProfiles++
-	if w.name != nameEcho || !first {
+	if w.name != r.o.profiled || !first {
 		return func() error { return nil }, nil
 	}
 	if r.o.statements {
