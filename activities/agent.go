@@ -34,19 +34,25 @@ const (
 
 // Reply runs agent.Reply: locally where the agent is known to be quick, else,
 // or when it was not quick after all, as a regular activity that is retried
-// for retryFor.
-func Reply(ctx workflow.Context, in ReplyInput, isQuick bool, timeout, retryFor time.Duration) (ReplyOutput, error) {
-	if isQuick {
+// for retryFor. In a process that calls agents itself that activity is on the
+// workflow's own queue, so that it is begun with the workflow task that asks
+// for it, and not dispatched to a poller that is most likely the same process.
+func Reply(ctx workflow.Context, in ReplyInput, how TurnView) (ReplyOutput, error) {
+	if how.QuickAgent {
 		out, err := runLocal[ReplyOutput](quick(ctx), AgentReply, in)
 		if err == nil || Final(err) {
 			return out, err
 		}
 	}
+	queue := QueueAgents
+	if how.AgentHere {
+		queue = QueuePipeline
+	}
 	return runRegular[ReplyOutput](workflow.WithActivityOptions(ctx, workflow.ActivityOptions{
-		TaskQueue:              QueueAgents,
+		TaskQueue:              queue,
 		Summary:                "turn " + in.Turn.TurnID.String(),
-		StartToCloseTimeout:    timeout + 15*time.Second,                // the call's own timeout ends it first
-		ScheduleToCloseTimeout: max(retryFor, timeout) + 30*time.Second, // the step itself ends in time
+		StartToCloseTimeout:    how.AgentTimeout + 15*time.Second,                         // the call's own timeout ends it first
+		ScheduleToCloseTimeout: max(how.AgentRetryFor, how.AgentTimeout) + 30*time.Second, // the step itself ends in time
 		HeartbeatTimeout:       HeartbeatTimeout,
 		RetryPolicy: &temporal.RetryPolicy{
 			InitialInterval: agentRetryFirst, BackoffCoefficient: 2, MaximumInterval: agentRetryMost,

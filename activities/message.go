@@ -102,7 +102,8 @@ type TurnView struct {
 	QuickAgent    bool          `json:"quick_agent,omitempty"`
 	AgentTimeout  time.Duration `json:"agent_timeout,omitempty"`
 	AgentRetryFor time.Duration `json:"agent_retry_for,omitempty"`
-	Answered      bool          `json:"answered,omitempty"` // the answer is stored: go on with its parts
+	AgentHere     bool          `json:"agent_here,omitempty"` // this process calls agents: no need to hand the call over
+	Answered      bool          `json:"answered,omitempty"`   // the answer is stored: go on with its parts
 }
 
 // JoinInput is the input of turn.Join.

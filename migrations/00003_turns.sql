@@ -87,6 +87,17 @@ BEGIN
 END $$;
 -- +goose StatementEnd
 
+-- The workflows of the leaders that wait in a chat. (Two queries, because each
+-- has an index of its own.)
+-- +goose StatementBegin
+CREATE FUNCTION turns_waiting(p_chat uuid) RETURNS text[] LANGUAGE plpgsql STABLE AS $$
+BEGIN
+    RETURN ARRAY(SELECT workflow_id FROM turns WHERE chat_id = p_chat AND state = 'collecting'
+                 UNION ALL
+                 SELECT workflow_id FROM turns WHERE chat_id = p_chat AND state = 'reopened');
+END $$;
+-- +goose StatementEnd
+
 -- What a function hands to the one below, to be said in the same statement.
 CREATE TYPE log_entry AS (type text, subject text, person_id uuid, data jsonb);
 
@@ -100,7 +111,6 @@ DECLARE
     said  text := CASE WHEN p_outcome = 'answered' AND t.error <> '' THEN 'fallback' ELSE p_outcome END;
     final text := CASE said WHEN 'answered' THEN 'answered' WHEN 'nothing' THEN 'answered' WHEN 'cancelled' THEN 'cancelled'
                        WHEN 'interrupted' THEN 'cancelled' WHEN 'ignored' THEN 'cancelled' WHEN 'expired' THEN 'expired' ELSE 'failed' END;
-    wake  text[];
     under_way boolean := final = 'cancelled'
         AND EXISTS (SELECT FROM messages WHERE turn_id = t.id AND direction = 'outbound' AND status = 'sending');
 BEGIN
@@ -132,8 +142,7 @@ BEGIN
     ELSIF said = 'answered' THEN
         PERFORM follow_ups_schedule(t);
     END IF;
-    SELECT coalesce(array_agg(workflow_id), '{}') INTO wake FROM turns WHERE chat_id = t.chat_id AND state IN ('collecting', 'reopened');
-    RETURN wake;
+    RETURN turns_waiting(t.chat_id);
 END $$;
 -- +goose StatementEnd
 
@@ -427,7 +436,7 @@ BEGIN
     END IF;
     IF t.state NOT IN ('collecting', 'answering', 'reopened') THEN
         outcome := t.outcome;
-        SELECT coalesce(array_agg(workflow_id), '{}') INTO wake FROM turns WHERE chat_id = p_chat AND turns.state IN ('collecting', 'reopened');
+        wake := turns_waiting(p_chat);
         RETURN;
     END IF;
     IF p_dead <> '' THEN
@@ -563,5 +572,5 @@ DROP FUNCTION turn_give_up(uuid, uuid, text, int, text, text, int, timestamptz, 
     turn_close_locked(turns, text, interval, interval, text, timestamptz, int),
     turn_due(timestamptz, interval), turn_closed(turns, jsonb, text, text, timestamptz, int),
     turn_hold(turns, interval, timestamptz, text, timestamptz, int), turn_finish_locked(turns, text, text, text, timestamptz, int, log_entry),
-    turn_seen(turns, uuid, text), turn_state(turns, uuid, text), turn_batch(uuid), batch_message(messages), reaction_target(messages);
+    turns_waiting(uuid), turn_seen(turns, uuid, text), turn_state(turns, uuid, text), turn_batch(uuid), batch_message(messages), reaction_target(messages);
 DROP TYPE log_entry, turn_view;

@@ -49,6 +49,7 @@ type Deps struct {
 	// it (the embedded hub's data directory); Process never is.
 	Owner, Process string
 	PublicURL      string
+	AgentHere      bool // role agent runs in this process, whatever else does
 
 	// Latencies decide about quick paths; the roles of a process share them.
 	Latencies *Latencies

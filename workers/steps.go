@@ -37,7 +37,7 @@ func newSteps(d Deps) steps {
 		identity: &identity.Activities{Store: store, Log: d.Bus, Instances: d.Instances},
 		access:   &access.Activities{Store: store, Instances: d.Instances},
 		turn: &turn.Activities{Store: store, Instances: d.Instances, Quick: d.Latencies.agents(d), Typing: d.Bus, Engine: d.Engine,
-			Cancels: d.Bus},
+			Cancels: d.Bus, AgentHere: d.AgentHere},
 		agent: &agent.Activities{Store: store, Provider: d.Providers, Instances: d.Instances, Cancels: d.Bus,
 			Capabilities: capabilities, Quick: d.Latencies.agents(d), Deliveries: &d.Latencies.channels,
 			Typer: typer{gateway}, Observe: d.Metrics.Agent},

@@ -133,12 +133,7 @@ func await(ctx workflow.Context, wake workflow.ReceiveChannel, wait time.Duratio
 
 // answer asks the agent, sends the parts, finishes the turn.
 func (t *turn) answer(ctx workflow.Context, view activities.TurnView) (MessageResult, error) {
-	if !view.QuickAgent {
-		if err := t.tag(ctx); err != nil {
-			return MessageResult{}, err
-		}
-	}
-	reply, err := activities.Reply(ctx, activities.ReplyInput{Turn: t.ref}, view.QuickAgent, view.AgentTimeout, view.AgentRetryFor)
+	reply, err := activities.Reply(ctx, activities.ReplyInput{Turn: t.ref}, view)
 	send := activities.SendInput{Turn: t.ref}
 	if err != nil {
 		if reply, err = t.giveUp(ctx, err); err != nil {

@@ -77,6 +77,7 @@ type Activities struct {
 	Quick     Quick
 	Typing    Typing
 	Engine    Engine
+	AgentHere bool // this process has the agent role too
 	Cancels   Cancels
 }
 
@@ -103,6 +104,7 @@ func (a *Activities) view(ctx context.Context, v omni.TurnView, inst *omni.Insta
 		agent := agentOf(inst)
 		out.QuickAgent = a.Quick.Agent(ctx, inst)
 		out.AgentTimeout = time.Duration(agent.TimeoutSeconds) * time.Second
+		out.AgentHere = a.AgentHere
 		out.AgentRetryFor = time.Duration(agent.RetryForSeconds) * time.Second
 	}
 	return out

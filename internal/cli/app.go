@@ -178,6 +178,7 @@ func (a *app) addRoles() error {
 		Store: a.store, Instances: a.instances, Bus: a.bus, Temporal: a.temporal, Engine: a.engine,
 		HTTP: a.http, Providers: a.providers, Log: a.log, Metrics: a.tel.Metrics, Meter: a.tel.Meter, Tracer: a.tel.Tracer,
 		Owner: a.owner, Process: uuid.NewString(), PublicURL: a.publicURL(), Latencies: &workers.Latencies{},
+		AgentHere: slices.Contains(a.roles, workers.RoleAgent),
 	}
 	if a.decorate != nil {
 		a.decorate(&deps)

@@ -25,7 +25,7 @@ import (
 const (
 	defaultStarters = 48
 	starterQueue    = 8 // messages that wait for one worker
-	startTimeout    = 5 * time.Second
+	startTimeout    = 15 * time.Second
 	startRetryMin   = 250 * time.Millisecond
 	startRetryMax   = 4 * time.Second
 )
