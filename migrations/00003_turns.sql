@@ -152,11 +152,10 @@ END $$;
 CREATE FUNCTION turn_hold(t turns, p_media_within interval, now_ timestamptz, p_step text, p_started timestamptz, p_attempt int)
 RETURNS turn_view LANGUAGE plpgsql AS $$
 DECLARE
-    v     turn_view;
+    v     turn_view := (NULL, t.id, t.epoch, t.leader, NULL, NULL, NULL, false, NULL, NULL, NULL);
     other turns;
     wait  interval := t.quiet_at - now_;
 BEGIN
-    v.turn_id := t.id; v.epoch := t.epoch; v.leader := t.leader; v.answered := false;
     SELECT * INTO other FROM turns WHERE chat_id = t.chat_id AND state = 'answering';
     IF NOT FOUND THEN -- one that is retried goes first: it is the older one
         SELECT * INTO other FROM turns WHERE chat_id = t.chat_id AND state = 'reopened' ORDER BY last_seq LIMIT 1;
@@ -197,8 +196,7 @@ RETURNS turn_view LANGUAGE plpgsql AS $$
 DECLARE
     v turn_view;
 BEGIN
-    v.turn_id := t.id; v.epoch := t.epoch; v.leader := t.leader; v.answered := false;
-    v.state := 'closed'; v.batch := p_batch; v.messages := jsonb_array_length(p_batch);
+    v := ('closed', t.id, t.epoch, t.leader, NULL, NULL, jsonb_array_length(p_batch), false, NULL, p_batch, NULL);
     INSERT INTO events (id, tenant_id, type, subject, instance_id, channel, chat_id, correlation_id, data)
     SELECT uuid_v7(), t.tenant_id, e.type, t.id::text, t.instance_id, t.channel, t.chat_id, t.leader, e.data
     FROM (VALUES
@@ -306,12 +304,13 @@ BEGIN
         RETURN v;
     END IF;
 
-    t.id := p_turn; t.tenant_id := m.tenant_id; t.instance_id := m.instance_id; t.channel := m.channel; t.chat_id := p_chat;
-    t.session_key := p_session; t.leader := p_message; t.workflow_id := p_workflow; t.epoch := 1; t.last_at := now_;
-    t.last_seq := m.seq; t.quiet_for := p_quiet; t.quiet_at := now_ + least(p_quiet, p_cap); t.latest_at := now_ + p_cap;
-    t.media_pending := CASE WHEN p_media THEN ARRAY[p_message] ELSE '{}' END;
-    t.media_until := CASE WHEN p_media THEN now_ + p_media_within END;
-    t.state := 'collecting'; t.due_at := now_ + p_quiet + interval '60 seconds';
+    -- (One query: each assignment of its own would cost as much.)
+    SELECT p_turn, m.tenant_id, m.instance_id, m.channel, p_chat, p_session, p_message, p_workflow, 1, now_,
+           m.seq, p_quiet, now_ + least(p_quiet, p_cap), now_ + p_cap, CASE WHEN p_media THEN ARRAY[p_message] ELSE '{}' END,
+           CASE WHEN p_media THEN now_ + p_media_within END, 'collecting', now_ + p_quiet + interval '60 seconds'
+    INTO t.id, t.tenant_id, t.instance_id, t.channel, t.chat_id, t.session_key, t.leader, t.workflow_id, t.epoch, t.last_at,
+         t.last_seq, t.quiet_for, t.quiet_at, t.latest_at, t.media_pending,
+         t.media_until, t.state, t.due_at;
     IF p_close THEN
         v := turn_hold(t, p_media_within, now_, 'turn.Join', p_started, p_attempt);
         IF v.state IS NULL THEN

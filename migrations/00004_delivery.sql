@@ -34,14 +34,8 @@ END $$;
 -- Hands out one part whose turn it is; the chat is locked and leased.
 -- +goose StatementBegin
 CREATE FUNCTION part_take(m messages, c chats, p_epoch int, p_started timestamptz) RETURNS part_view LANGUAGE plpgsql AS $$
-DECLARE
-    v part_view;
 BEGIN
-    v.message_id := m.id; v.part_index := m.part_index; v.part_count := m.part_count; v.content := m.content;
-    v.attempts := m.attempts + 1; v.chat_external := c.external_id; v.chat_type := c.type; v.reply_external := m.reply_to_external;
-    -- Found in sending: a former sender may or may not have handed it over.
-    v.state := CASE m.status WHEN 'sending' THEN 'resume' ELSE 'claimed' END;
-    UPDATE messages SET status = 'sending', attempts = v.attempts, epoch = p_epoch, updated_at = clock_timestamp() WHERE id = m.id;
+    UPDATE messages SET status = 'sending', attempts = m.attempts + 1, epoch = p_epoch, updated_at = clock_timestamp() WHERE id = m.id;
     IF m.attempts = 0 THEN
         INSERT INTO events (id, tenant_id, type, subject, instance_id, channel, chat_id, person_id, correlation_id, data)
         VALUES (uuid_v7(), m.tenant_id, 'message.sending', m.id::text, m.instance_id, m.channel, m.chat_id, m.person_id, m.correlation_id,
@@ -49,7 +43,9 @@ BEGIN
                     'instanceId', m.instance_id, 'direction', 'outbound', 'turnId', m.turn_id, 'content', m.content,
                     'part', jsonb_build_object('index', m.part_index, 'count', m.part_count))));
     END IF;
-    RETURN v;
+    -- Found in sending: a former sender may or may not have handed it over.
+    RETURN (CASE m.status WHEN 'sending' THEN 'resume' ELSE 'claimed' END, m.id, m.part_index, m.part_count, m.content, m.attempts + 1,
+            c.external_id, c.type, m.reply_to_external, NULL, NULL, NULL)::part_view;
 END $$;
 -- +goose StatementEnd
 
@@ -234,11 +230,9 @@ BEGIN
         -- Receipted before: say again what followed from it.
         SELECT * INTO STRICT m FROM messages WHERE id = p_message;
     ELSIF p_status <> 'queued' THEN
-        said.type := 'message.' || p_status; said.subject := m.id::text; said.person_id := m.person_id;
-        said.data := jsonb_strip_nulls(jsonb_build_object('messageId', m.id, 'chatId', m.chat_id, 'personId', m.person_id,
-                'instanceId', m.instance_id, 'direction', 'outbound', 'externalId', m.external_id, 'turnId', m.turn_id,
-                'content', m.content, 'part', jsonb_build_object('index', m.part_index, 'count', m.part_count),
-                'error', nullif(p_error, ''))) || step_data('deliver.Send', p_started, p_attempt);
+        said := ('message.' || p_status, m.id::text, m.person_id, jsonb_strip_nulls(jsonb_build_object(
+                'messageId', m.id, 'chatId', m.chat_id, 'personId', m.person_id, 'instanceId', m.instance_id, 'direction', 'outbound', 'externalId', m.external_id, 'turnId', m.turn_id, 'content', m.content,
+                'part', jsonb_build_object('index', m.part_index, 'count', m.part_count), 'error', nullif(p_error, ''))) || step_data('deliver.Send', p_started, p_attempt));
         IF p_turn IS NULL AND p_status = 'failed' THEN
             PERFORM dead_letter_outbound(m, 'deliver.Send', p_error);
         END IF;
@@ -262,9 +256,6 @@ BEGIN
         UPDATE chats SET delivering = NULL WHERE id = p_chat AND delivering = p_message;
         finished := true;
     ELSIF p_status = 'queued' AND t.state NOT IN ('answering', 'answered') THEN
-        IF p_turn IS NULL AND p_status = 'failed' THEN
-            PERFORM dead_letter_outbound(m, 'deliver.Send', p_error);
-        END IF;
         -- Cut off while the part was on its way: it is not tried again.
         UPDATE messages SET status = 'cancelled', status_reason = t.outcome WHERE id = p_message AND status = 'queued';
     ELSIF p_status = 'queued' AND t.state = 'answering' AND t.workflow_id = p_workflow AND t.epoch = p_epoch THEN
