@@ -67,7 +67,11 @@ func (c *converter) table(lines string, in around) {
 		}
 		return
 	}
-	c.preformatted(aligned(rows), "", in)
+	text := aligned(rows)
+	if isBlank(text) {
+		text = lines
+	}
+	c.preformatted(text, "", in)
 }
 
 // tableCells are the cells of one row without any marks.
