@@ -55,7 +55,9 @@ func Send(ctx workflow.Context, in SendInput, isQuick bool) (SendOutput, error) 
 		StartToCloseTimeout: time.Hour, // many parts with human delays; heartbeats find the dead
 		HeartbeatTimeout:    HeartbeatTimeout,
 		RetryPolicy: &temporal.RetryPolicy{
-			InitialInterval: time.Second, BackoffCoefficient: 2, MaximumInterval: 30 * time.Second,
+			// How long to wait for a platform the step says itself; this is for
+			// what ended without a word, a process that died.
+			InitialInterval: time.Second, BackoffCoefficient: 2, MaximumInterval: 4 * time.Second,
 		},
 	}), DeliverSend, in)
 }
