@@ -255,7 +255,7 @@ BEGIN
     IF p_turn IS NULL THEN
         UPDATE chats SET delivering = NULL WHERE id = p_chat AND delivering = p_message;
         finished := true;
-    ELSIF p_status = 'queued' AND t.state NOT IN ('answering', 'answered') THEN
+    ELSIF p_status = 'queued' AND t.state NOT IN ('answering', 'answered', 'reopened') THEN
         -- Cut off while the part was on its way: it is not tried again.
         UPDATE messages SET status = 'cancelled', status_reason = t.outcome WHERE id = p_message AND status = 'queued';
     ELSIF p_status = 'queued' AND t.state = 'answering' AND t.workflow_id = p_workflow AND t.epoch = p_epoch THEN

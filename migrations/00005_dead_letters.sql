@@ -36,10 +36,11 @@ CREATE TYPE retry_view AS (
     channel     text,
     chat_id     uuid,
     turn_id     uuid,  -- NULL: a message sent by API
-    message_id  uuid,
+    message_id  uuid,  -- the turn's leader, or the first part
     epoch       int,
     workflow_id text,
     traceparent text,
+    parts       int,   -- of a message sent by API
     input       jsonb  -- poison
 );
 
@@ -51,6 +52,15 @@ CREATE FUNCTION dead_letter_outbound(m messages, p_step text, p_error text) RETU
         jsonb_build_object('messages', '[]'::jsonb, 'parts', jsonb_build_array(jsonb_build_object('id', m.id, 'index', m.part_index,
             'status', m.status, 'content', m.content, 'replyTo', m.reply_to)))
     WHERE NOT EXISTS (SELECT FROM dead_letters d WHERE d.message_id = m.id AND d.turn_id IS NULL AND d.step = p_step AND d.status = 'open')
+$$;
+-- +goose StatementEnd
+
+-- The parts behind one of a message sent by API; they were stored together.
+-- +goose StatementBegin
+CREATE FUNCTION outbound_behind(m messages) RETURNS SETOF messages LANGUAGE sql STABLE AS $$
+    SELECT * FROM messages e
+    WHERE e.chat_id = m.chat_id AND e.correlation_id = m.correlation_id AND e.turn_id IS NULL AND e.direction = 'outbound'
+      AND e.part_index > m.part_index AND e.created_at BETWEEN m.created_at AND m.created_at + interval '1 minute'
 $$;
 -- +goose StatementEnd
 
@@ -84,6 +94,8 @@ BEGIN
             WHEN c.paused AND (c.paused_until IS NULL OR c.paused_until > clock_timestamp()) THEN 'paused'
             WHEN d.turn_id IS NOT NULL AND t.id IS NULL OR d.turn_id IS NULL AND m.id IS NULL THEN 'gone'
             WHEN t.state IN ('collecting', 'answering', 'reopened') THEN 'busy'
+            -- What is behind it has not been given up yet.
+            WHEN d.turn_id IS NULL AND EXISTS (SELECT FROM outbound_behind(m) WHERE status IN ('queued', 'sending')) THEN 'busy'
             WHEN t.state = 'answered' OR t.yielded_to IS NOT NULL OR d.turn_id IS NULL AND m.status <> 'failed' THEN 'answered'
             ELSE 'reopened' END;
     ELSIF d.status = 'retried' AND (t.state IN ('collecting', 'answering', 'reopened')
@@ -95,7 +107,10 @@ BEGIN
     IF v.state = 'reopened' THEN
         IF d.turn_id IS NULL THEN
             -- Its time counts from now on, or it would be too old to be sent.
-            UPDATE messages SET status = 'queued', error = '', send_at = clock_timestamp(), updated_at = clock_timestamp() WHERE id = m.id;
+            -- Behind a part that was not sent the others were cancelled.
+            UPDATE messages SET status = 'queued', status_reason = '', error = '', retry_at = NULL, send_at = clock_timestamp(),
+                updated_at = clock_timestamp()
+            WHERE id = m.id OR id IN (SELECT id FROM outbound_behind(m) WHERE status = 'cancelled');
         ELSE
             t := turn_reopen(t, d.step);
         END IF;
@@ -103,7 +118,7 @@ BEGIN
     END IF;
     v.instance_id := c.instance_id; v.channel := c.channel; v.chat_id := c.id; v.turn_id := d.turn_id;
     v.epoch := t.epoch; v.workflow_id := t.workflow_id;
-    v.message_id := coalesce(t.leader, m.id); v.traceparent := m.traceparent;
+    v.message_id := coalesce(t.leader, m.correlation_id, m.id); v.traceparent := m.traceparent; v.parts := m.part_count;
     RETURN v;
 END $$;
 -- +goose StatementEnd
@@ -124,7 +139,7 @@ BEGIN
     ELSE
         -- What was delivered stays so; the rest goes out. Whether it is the
         -- agent's answer or the fallback text is what the agent's dead letter says.
-        UPDATE messages SET status = 'queued', status_reason = '', error = '', updated_at = now_
+        UPDATE messages SET status = 'queued', status_reason = '', error = '', retry_at = NULL, updated_at = now_
         WHERE turn_id = t.id AND direction = 'outbound' AND status IN ('failed', 'cancelled', 'expired');
         UPDATE turns SET error = coalesce((SELECT d.error FROM dead_letters d WHERE d.turn_id = t.id AND d.step = 'agent.Reply'
                                              AND d.status <> 'retried' ORDER BY d.created_at DESC LIMIT 1), '')
@@ -185,7 +200,7 @@ END $$;
 
 -- +goose Down
 DROP FUNCTION turn_reclose_locked(turns, text, interval, text, timestamptz, int), turn_reopen(turns, text), dead_letter_retry(text, uuid),
-    dead_letter_outbound(messages, text, text);
+    outbound_behind(messages), dead_letter_outbound(messages, text, text);
 DROP TYPE retry_view;
 DROP INDEX dead_letters_unstarted, dead_letters_turn, dead_letters_open, turns_reopened;
 ALTER TABLE dead_letters DROP COLUMN cause, DROP COLUMN retried_at, DROP COLUMN started_at;

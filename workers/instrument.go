@@ -31,6 +31,9 @@ func instrumented[In, Out any](d Deps, name string, fn func(context.Context, In)
 			d.Metrics.Step(ctx, name, took, err)
 			switch {
 			case err == nil:
+				if step := buried(in, out); step != "" {
+					d.Metrics.DeadLetter(ctx, step)
+				}
 				d.Log.DebugContext(ctx, "step done", "step", name, "took", took)
 			case errors.Is(err, context.Canceled):
 				d.Log.DebugContext(ctx, "step cancelled", "step", name, "took", took)
@@ -40,6 +43,25 @@ func instrumented[In, Out any](d Deps, name string, fn func(context.Context, In)
 		}()
 		return fn(ctx, in)
 	}
+}
+
+// buried names the step whose dead letter a step has written, "" for none.
+func buried(in, out any) string {
+	switch in := in.(type) {
+	case activities.GiveUpInput:
+		if o, ok := out.(activities.ReplyOutput); ok && o.State == activities.StateClosed {
+			return activities.AgentReply
+		}
+	case activities.FinishInput:
+		if o, ok := out.(activities.FinishOutput); ok && o.Outcome == in.Outcome {
+			return in.DeadLetter
+		}
+	case activities.SendInput:
+		if o, ok := out.(activities.SendOutput); ok && in.Outbound.Valid && o.Outcome == activities.OutcomeFailed {
+			return activities.DeliverSend // of a turn, turn.Finish writes it
+		}
+	}
+	return ""
 }
 
 // subject names what a step works on.

@@ -120,7 +120,7 @@ func (s *DeadLetters) start(ctx context.Context, r *omni.DeadLetterRetry) error 
 			Traceparent: r.Traceparent})
 	default:
 		err = s.engine.RetryOutbound(ctx, workflows.OutboundInput{TenantID: r.TenantID, InstanceID: r.InstanceID, Channel: r.Channel,
-			ChatID: r.ChatID, MessageID: r.MessageID, Traceparent: r.Traceparent}, r.ID)
+			ChatID: r.ChatID, MessageID: r.MessageID, Parts: r.Parts, Traceparent: r.Traceparent}, r.ID)
 	}
 	if err != nil {
 		return err

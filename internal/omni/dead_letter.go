@@ -75,7 +75,8 @@ type DeadLetterRetry struct {
 	Channel     string
 	ChatID      uuid.UUID
 	TurnID      uuid.NullUUID
-	MessageID   uuid.UUID // the turn's leader, or the message to be sent
+	MessageID   uuid.UUID // the turn's leader, or the message to be sent (its first part)
+	Parts       int       // of a message to be sent
 	Epoch       int       // of the turn from now on
 	WorkflowID  string    // who holds the turn from now on
 	Traceparent string

@@ -86,12 +86,12 @@ func (s *Store) RetryDeadLetter(ctx context.Context, tenant string, id uuid.UUID
 	var (
 		state, channel, workflow, traceparent *string
 		instance, chat, message               uuid.NullUUID
-		epoch                                 *int
+		epoch, parts                          *int
 	)
 	r := &omni.DeadLetterRetry{TenantID: tenant, ID: id}
-	err := s.pool.QueryRow(ctx, `SELECT state, instance_id, channel, chat_id, turn_id, message_id, epoch, workflow_id, traceparent, input
+	err := s.pool.QueryRow(ctx, `SELECT state, instance_id, channel, chat_id, turn_id, message_id, epoch, workflow_id, traceparent, parts, input
 		FROM dead_letter_retry($1, $2)`, tenant, id).
-		Scan(&state, &instance, &channel, &chat, &r.TurnID, &message, &epoch, &workflow, &traceparent, &r.Input)
+		Scan(&state, &instance, &channel, &chat, &r.TurnID, &message, &epoch, &workflow, &traceparent, &parts, &r.Input)
 	if err != nil {
 		return nil, wrap(err, "retrying dead letter "+id.String())
 	}
@@ -100,6 +100,7 @@ func (s *Store) RetryDeadLetter(ctx context.Context, tenant string, id uuid.UUID
 	}
 	r.State, r.Channel, r.Epoch, r.WorkflowID = omni.RetryState(*state), deref(channel), deref(epoch), deref(workflow)
 	r.InstanceID, r.ChatID, r.MessageID, r.Traceparent = instance.UUID, chat.UUID, message.UUID, deref(traceparent)
+	r.Parts = deref(parts)
 	return r, nil
 }
 

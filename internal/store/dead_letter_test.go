@@ -524,3 +524,31 @@ func TestUnstartedRetriesAreFound(t *testing.T) {
 	require.NoError(t, w.MarkDeadLetterStarted(t.Context(), omni.DefaultTenant, letter.ID))
 	require.Empty(t, unstarted(0))
 }
+
+// Of a message sent by API in several parts, a retry sends the one that failed
+// and what was behind it.
+func TestRetryOfAPartSentByAPI(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.instanceRow()
+	acc := w.longMessage(nil)
+	w.receiptOutbound(acc, w.claimOutbound(acc, 0), "sent")
+	w.receiptOutbound(acc, w.claimOutbound(acc, 1), "failed")
+	letter := w.letters("open")[0]
+	require.Equal(t, omni.OutboundPartID(acc.MessageID, 1), *letter.MessageID)
+	require.Equal(t, omni.RetryBusy, w.retry(letter.ID).State, "its workflow has not come to the last part")
+	require.Equal(t, "cancelled", w.claimOutbound(acc, 2).State)
+	r := w.retry(letter.ID)
+	require.Equal(t, omni.RetryReopened, r.State)
+	require.Equal(t, acc.MessageID, r.MessageID, "the workflow is that of the whole message")
+	require.Equal(t, 3, r.Parts)
+	require.Equal(t, []string{"sent", "queued", "queued"}, w.partStatuses(acc))
+	require.Equal(t, "done", w.claimOutbound(acc, 0).State)
+	for i, text := range []string{"two", "three"} {
+		c := w.claimOutbound(acc, i+1)
+		require.Equal(t, "claimed", c.State)
+		require.Equal(t, text, c.Content.Text)
+		w.receiptOutbound(acc, c, "sent")
+	}
+	require.Equal(t, omni.RetryRetried, w.retry(letter.ID).State)
+}
