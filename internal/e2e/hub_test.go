@@ -31,14 +31,24 @@ type hub struct {
 	t    *testing.T
 	dir  string
 	port int
+	args []string // of the binary
 	env  []string
 	cmd  *exec.Cmd
 	done chan error
 	log  *os.File
 }
 
-// newHub prepares a data directory and starts the hub on it.
+// newHub prepares a data directory and starts the whole hub on it.
 func newHub(t *testing.T, env ...string) *hub {
+	t.Helper()
+	h := prepareHub(t, env, "up")
+	h.start()
+	return h
+}
+
+// prepareHub makes a hub that has not started: its data directory, and how the
+// binary will be run.
+func prepareHub(t *testing.T, env []string, args ...string) *hub {
 	t.Helper()
 	// Postgres runs as another user than root and must be able to reach it.
 	dir, err := os.MkdirTemp("", "omni-hub-")
@@ -46,11 +56,10 @@ func newHub(t *testing.T, env ...string) *hub {
 	require.NoError(t, os.Chmod(dir, 0o755)) //nolint:gosec // as said above
 	log, err := os.Create(filepath.Join(dir, "hub.log"))
 	require.NoError(t, err)
-	h := &hub{t: t, dir: dir, port: freePort(t), log: log, env: append([]string{
+	h := &hub{t: t, dir: dir, port: freePort(t), log: log, args: args, env: append([]string{
 		"OMNI_API_KEY=" + apiKey, "OMNI_ALLOW_PRIVATE_NETWORKS=127.0.0.1",
 		"OMNI_TEMPORAL_UI_PORT=" + strconv.Itoa(freePort(t))}, env...)}
 	t.Cleanup(h.cleanup)
-	h.start()
 	return h
 }
 
@@ -71,7 +80,7 @@ func (h *hub) start() {
 
 func (h *hub) launch() {
 	h.t.Helper()
-	h.cmd = exec.Command(binary, "up")
+	h.cmd = exec.Command(binary, h.args...)
 	h.cmd.Dir = h.dir
 	h.cmd.Env = append(os.Environ(), "OMNI_DATA_DIR="+filepath.Join(h.dir, "data"), "OMNI_PORT="+strconv.Itoa(h.port))
 	h.cmd.Env = append(h.cmd.Env, h.env...)
