@@ -16,6 +16,8 @@ type MessageStore interface {
 	ListMessages(ctx context.Context, tenant string, f omni.MessageFilter, p omni.Page) ([]omni.Message, error)
 	TurnReplies(ctx context.Context, turn uuid.UUID) ([]omni.Message, error)
 	TurnTrace(ctx context.Context, tenant string, turn uuid.UUID) (*omni.TurnTrace, error)
+	// FollowUpsAfter lists which follow-ups a turn has had, by their number.
+	FollowUpsAfter(ctx context.Context, turn uuid.UUID) ([]int, error)
 	EventsByCorrelation(ctx context.Context, tenant string, ids []uuid.UUID, limit int) ([]omni.Event, error)
 }
 

@@ -13,6 +13,7 @@ import (
 	"github.com/google/uuid"
 	enumspb "go.temporal.io/api/enums/v1"
 
+	"github.com/omnihub/omni/activities"
 	"github.com/omnihub/omni/internal/omni"
 	"github.com/omnihub/omni/workflows"
 )
@@ -72,7 +73,17 @@ func (m *Messages) Trace(ctx context.Context, who *omni.APIKey, id uuid.UUID) (*
 		return nil, err
 	}
 	t.Steps = stepsOf(id, events)
-	t.Workflows = m.describe(ctx, workflowIDs(who.TenantID, msg, turn))
+	ids := workflowIDs(who.TenantID, msg, turn)
+	if turn != nil {
+		followUps, err := m.store.FollowUpsAfter(ctx, turn.ID)
+		if err != nil {
+			return nil, err
+		}
+		for _, n := range followUps {
+			ids = append(ids, activities.FollowUpWorkflowID(turn.ID, n))
+		}
+	}
+	t.Workflows = m.describe(ctx, ids)
 	return t, nil
 }
 
@@ -249,5 +260,6 @@ func (m *Messages) describe(ctx context.Context, ids []string) []omni.TraceWorkf
 // workflowType is what the id begins with (workflows/ids.go).
 func workflowType(id string) string {
 	kind, _, _ := strings.Cut(id, "/")
-	return map[string]string{"message": workflows.TypeMessage, "outbound": workflows.TypeOutbound, "turn": workflows.TypeTurn}[kind]
+	return map[string]string{"message": workflows.TypeMessage, "outbound": workflows.TypeOutbound, "turn": workflows.TypeTurn,
+		"followup": workflows.TypeFollowUp}[kind]
 }

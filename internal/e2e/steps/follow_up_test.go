@@ -86,6 +86,11 @@ func TestFollowUp(t *testing.T) {
 			w.finished(t, activities.FollowUpWorkflowID(l.turn("m1"), n))
 		}
 		require.Equal(t, 2, w.events(t, l.message("m1"))["followup.sent"])
+		var trace struct{ Workflows []struct{ ID, Type, Status string } }
+		w.call(t, http.MethodGet, "/api/v1/messages/"+l.message("m1").String()+"/trace", nil, &trace)
+		require.Len(t, trace.Workflows, 3)
+		require.Equal(t, activities.FollowUpWorkflowID(l.turn("m1"), 1), trace.Workflows[2].ID)
+		require.Equal(t, []string{"FollowUp", "Completed"}, []string{trace.Workflows[2].Type, trace.Workflows[2].Status})
 		w.record(t, workflows.TypeFollowUp, "asks-the-agent", activities.FollowUpWorkflowID(l.turn("m1"), 0))
 		w.record(t, workflows.TypeFollowUp, "two-parts", activities.FollowUpWorkflowID(l.turn("m1"), 1))
 		w.record(t, workflows.TypeMessage, "arms-follow-ups", workflows.MessageWorkflowID(l.message("m1")))
