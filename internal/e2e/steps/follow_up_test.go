@@ -86,7 +86,9 @@ func TestFollowUp(t *testing.T) {
 			w.finished(t, activities.FollowUpWorkflowID(l.turn("m1"), n))
 		}
 		require.Equal(t, 2, w.events(t, l.message("m1"))["followup.sent"])
-		var trace struct{ Workflows []struct{ ID, Type, Status string } }
+		var trace struct {
+			Workflows []struct{ ID, Type, Status string }
+		}
 		w.call(t, http.MethodGet, "/api/v1/messages/"+l.message("m1").String()+"/trace", nil, &trace)
 		require.Len(t, trace.Workflows, 3)
 		require.Equal(t, activities.FollowUpWorkflowID(l.turn("m1"), 1), trace.Workflows[2].ID)
