@@ -53,11 +53,11 @@ func TestAdmit(t *testing.T) {
 		"a group, not for us: the workflow says so": {answering(nil), text(func(in *message.Inbound) { in.Chat.Type = message.ChatGroup }), begun},
 		"old history": {answering(nil), text(func(in *message.Inbound) { in.Backfill, in.Timestamp = true, now.Add(-48*time.Hour) }),
 			Admission{Status: StatusIgnored, Reason: string(RefusedTooOld), Access: allowed}},
-		"young history": {answering(nil), text(func(in *message.Inbound) { in.Backfill, in.Timestamp = true, now.Add(-time.Hour) }), begun},
+		"young history":                     {answering(nil), text(func(in *message.Inbound) { in.Backfill, in.Timestamp = true, now.Add(-time.Hour) }), begun},
 		"an old message that was under way": {answering(nil), text(func(in *message.Inbound) { in.Timestamp = now.Add(-48 * time.Hour) }), begun},
-		"the account's own": {answering(nil), text(func(in *message.Inbound) { in.IsFromMe = true }), none},
-		"an edit":           {answering(nil), text(func(in *message.Inbound) { in.Kind = message.KindEdit }), none},
-		"typing":            {answering(nil), text(func(in *message.Inbound) { in.Kind = message.KindTyping }), none},
+		"the account's own":                 {answering(nil), text(func(in *message.Inbound) { in.IsFromMe = true }), none},
+		"an edit":                           {answering(nil), text(func(in *message.Inbound) { in.Kind = message.KindEdit }), none},
+		"typing":                            {answering(nil), text(func(in *message.Inbound) { in.Kind = message.KindTyping }), none},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

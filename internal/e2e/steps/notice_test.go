@@ -22,7 +22,9 @@ func TestStillWorking(t *testing.T) {
 		reply   func(try int) func(*http.Request, []string) (int, string)
 		notices int // at least
 	}{
-		"slow":  {func(int) func(*http.Request, []string) (int, string) { return says("the answer", 2500*time.Millisecond) }, 1},
+		"slow": {func(int) func(*http.Request, []string) (int, string) {
+			return says("the answer", 2500*time.Millisecond)
+		}, 1},
 		"quick": {func(int) func(*http.Request, []string) (int, string) { return says("the answer", 300*time.Millisecond) }, 0},
 		"tried again": {func(try int) func(*http.Request, []string) (int, string) {
 			if try < 3 { // the third begins three seconds after the first
