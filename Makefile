@@ -14,6 +14,8 @@ BUILD       := $(GO) build -ldflags "$(LDFLAGS)"
 # Temporal's server is big: two packages at once already fill a small machine.
 TESTFLAGS   ?= -shuffle=on -timeout=20m
 FUZZTIME    ?= 60s
+CHAOS_MINUTES ?= 3
+CHAOS_SEED  ?= 0
 # -short: a smoke run; -write docs/performance.md: keep the report.
 BENCHFLAGS  ?=
 # Tests that start whole hubs, kill them and watch the clock want the machine
@@ -51,6 +53,10 @@ test-race: need-go need-postgres ## the tests of packages under the race detecto
 .PHONY: e2e
 e2e: need-go need-postgres need-chromium ## the tests that run whole hubs and kill them
 	$(GO) test -count=1 -timeout=30m ./internal/e2e/...
+
+.PHONY: chaos
+chaos: need-go need-postgres ## everything goes wrong at once, for CHAOS_MINUTES (3); CHAOS_SEED repeats an order of troubles
+	$(GO) test -count=1 -v -timeout=0 ./internal/e2e/chaos -run '^TestChaos$$' -minutes $(CHAOS_MINUTES) -seed $(CHAOS_SEED)
 
 .PHONY: bench
 bench: need-go ## the benchmark on the embedded stack; prints the table of docs/performance.md

@@ -1,0 +1,34 @@
+package chaos
+
+import (
+	"context"
+	"flag"
+	"os"
+	"testing"
+	"time"
+
+	_ "github.com/omnihub/omni/channels/standard" // which channels the hub has
+	"github.com/omnihub/omni/internal/cli"
+)
+
+var (
+	minutes = flag.Float64("minutes", 0, "how long there is trouble; 0: the short form")
+	seed    = flag.Uint64("seed", 0, "of the order of troubles; 0: a new one")
+)
+
+// shortForm is how long there is trouble in the tests that always run.
+const shortForm = 20 * time.Second
+
+// childVariable makes this test binary one of the processes under test.
+const childVariable = "CHAOS_CHILD"
+
+func TestMain(m *testing.M) {
+	switch child := os.Getenv(childVariable); child {
+	case "":
+		os.Exit(m.Run())
+	case "hub":
+		os.Exit(cli.Main(context.Background(), []string{"up"}, cli.OSEnv()))
+	default:
+		os.Exit(runPart(child))
+	}
+}
