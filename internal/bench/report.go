@@ -22,6 +22,7 @@ func report(o options, m machine, all []*figures) string {
 	writeTable(&b, o, all)
 	writeIngest(&b, all)
 	writeRatios(&b, o, all)
+	writeAims(&b, o, all)
 	for _, f := range all {
 		if f.statements != "" {
 			fmt.Fprintf(&b, "\nWhere Postgres spent its time during a burst of %s:\n\n```\n%s```\n", f.name, f.statements)
@@ -80,12 +81,10 @@ func writeRatios(b *strings.Builder, o options, all []*figures) {
 	floor := all[0]
 	b.WriteString("\n| against the floor | burst | sustained | CPU | burst, each round |\n|---|---|---|---|---|\n")
 	for _, f := range all[1:] {
-		var throughput, cpu []float64
+		throughput, cpu := ratios(o, f.burst, floor.burst), ratios(o, f.cpu, floor.cpu)
 		var rounds []string
-		for i := range min(o.pairs, len(f.burst)) {
-			throughput = append(throughput, f.burst[i]/floor.burst[i])
-			cpu = append(cpu, f.cpu[i]/floor.cpu[i])
-			rounds = append(rounds, number(f.burst[i]/floor.burst[i], 2))
+		for _, r := range throughput {
+			rounds = append(rounds, number(r, 2))
 		}
 		fmt.Fprintf(b, "| %s | %s | %s | %s | %s |\n", f.name, number(median(throughput), 2), number(f.sustained/floor.sustained, 2),
 			number(median(cpu), 2), strings.Join(rounds, " "))
