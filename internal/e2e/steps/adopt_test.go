@@ -30,6 +30,19 @@ func TestAdoption(t *testing.T) {
 		w.adoptedBy(t, l, turn, "one")
 		w.record(t, workflows.TypeTurn, "while-collecting", activities.TurnWorkflowID(turn, 2))
 	})
+	t.Run("before the agent is asked", func(t *testing.T) {
+		t.Parallel()
+		l := w.newLine(t, object{})
+		joined := w.gates.at(moment{When: after, Point: "JoinTurn", Chat: l.chat("c1")})
+		turn := w.orphan(t, l, "one", func() {
+			joined.wait(t)
+			require.Equal(t, "answering", w.turnOf(t, l.message("m1")).state)
+		})
+		w.sweep(t)
+		joined.release() // what the workflow still does, nobody needs
+		w.adoptedBy(t, l, turn, "one")
+		w.record(t, workflows.TypeTurn, "before-the-agent-is-asked", activities.TurnWorkflowID(turn, 2))
+	})
 	t.Run("during the agent call", func(t *testing.T) {
 		t.Parallel()
 		release := make(chan struct{})
