@@ -231,8 +231,10 @@ BEGIN
         SELECT * INTO STRICT m FROM messages WHERE id = p_message;
     ELSIF p_status <> 'queued' THEN
         said := ('message.' || p_status, m.id::text, m.person_id, jsonb_strip_nulls(jsonb_build_object(
-                'messageId', m.id, 'chatId', m.chat_id, 'personId', m.person_id, 'instanceId', m.instance_id, 'direction', 'outbound', 'externalId', m.external_id, 'turnId', m.turn_id, 'content', m.content,
-                'part', jsonb_build_object('index', m.part_index, 'count', m.part_count), 'error', nullif(p_error, ''))) || step_data('deliver.Send', p_started, p_attempt));
+                'messageId', m.id, 'chatId', m.chat_id, 'personId', m.person_id, 'instanceId', m.instance_id, 'direction', 'outbound',
+                'externalId', m.external_id, 'turnId', m.turn_id, 'content', m.content,
+                'part', jsonb_build_object('index', m.part_index, 'count', m.part_count), 'error', nullif(p_error, '')))
+            || step_data('deliver.Send', p_started, p_attempt));
         IF p_turn IS NULL AND p_status = 'failed' THEN
             PERFORM dead_letter_outbound(m, 'deliver.Send', p_error);
         END IF;
