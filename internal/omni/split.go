@@ -1,6 +1,8 @@
 package omni
 
 import (
+	"regexp"
+	"slices"
 	"strings"
 	"unicode"
 	"unicode/utf8"
@@ -85,12 +87,25 @@ func splitConverted(text string, opt SplitOptions, d *dialect) []string {
 // orSource keeps a text that is nothing but markup ("#", "---") from
 // vanishing: it is sent as it was written.
 func orSource(parts []string, text string, opt SplitOptions, d *dialect) []string {
-	if parts = dropBlank(parts); len(parts) > 0 {
+	parts = dropBlank(parts)
+	if slices.ContainsFunc(parts, func(p string) bool { return showsText(p, opt.Markup) }) {
 		return parts
 	}
 	f := &flow{}
 	plainLines(f, text)
 	return dropBlank(cutRuns(d.settle(f.runs), opt, d.escape))
+}
+
+// htmlTag is a tag of a text whose own angle brackets are escaped.
+var htmlTag = regexp.MustCompile(`<[^<>]*>`)
+
+// showsText reports whether a part is more than its own marks: Telegram refuses
+// a message of empty tags.
+func showsText(part string, m channels.Markup) bool {
+	if m == channels.MarkupTelegramHTML {
+		part = htmlTag.ReplaceAllString(part, "")
+	}
+	return !isBlank(part)
 }
 
 func dropBlank(parts []string) []string {
