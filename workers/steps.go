@@ -2,7 +2,6 @@ package workers
 
 import (
 	"context"
-	"time"
 
 	"github.com/google/uuid"
 
@@ -60,10 +59,5 @@ func capabilities(channelType string) channels.Capabilities {
 type typer struct{ gateway deliver.Gateway }
 
 func (t typer) Typing(ctx context.Context, channelType string, instanceID uuid.UUID, chat message.Chat) error {
-	_, err := t.gateway.Send(ctx, channelType, instanceID, channels.OpTyping,
-		message.Outbound{ID: uuid.NewString(), Kind: message.KindTyping, Chat: chat}, time.Now().Add(typingWithin))
-	return err
+	return deliver.ShowTyping(ctx, t.gateway, channelType, instanceID, uuid.New(), chat)
 }
-
-// typingWithin is how long an indicator is worth showing.
-const typingWithin = 3 * time.Second

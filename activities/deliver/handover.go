@@ -46,17 +46,30 @@ func (d *delivery) withdrawing(c omni.PartClaim) (stop func()) {
 	return func() { close(done); <-stopped }
 }
 
+// remembered asks the gateway what became of a part: its receipt, or why it was
+// certainly not sent. Neither: nothing is remembered, or nobody can be asked.
+func (d *delivery) remembered(ctx context.Context, c omni.PartClaim) (*message.Receipt, *channels.SendError) {
+	reply, err := d.Gateway.Outcome(ctx, d.in.Turn.Channel, d.in.Turn.InstanceID, c.MessageID.String())
+	switch {
+	case err != nil || reply == nil:
+		return nil, nil //nolint:nilerr // as said: what cannot be asked is not known
+	case reply.Receipt != nil:
+		return reply.Receipt, nil
+	case reply.Error != nil && reply.Error.Certain:
+		return nil, reply.Error.AsSendError()
+	}
+	return nil, nil
+}
+
 // resume finds out about a part that somebody may have handed over: the
 // gateway may remember; a channel that takes a client id is simply asked
 // again with the same one; else it is unknown.
 func (d *delivery) resume(ctx context.Context, c omni.PartClaim) (message.Receipt, error) {
-	reply, err := d.Gateway.Outcome(ctx, d.in.Turn.Channel, d.in.Turn.InstanceID, c.MessageID.String())
-	switch {
-	case err != nil || reply == nil: // nothing is remembered, or nobody can be asked
-	case reply.Receipt != nil:
-		return *reply.Receipt, nil
-	case reply.Error != nil && reply.Error.Certain:
-		return message.Receipt{}, reply.Error.AsSendError()
+	switch receipt, refused := d.remembered(ctx, c); {
+	case receipt != nil:
+		return *receipt, nil
+	case refused != nil:
+		return message.Receipt{}, refused
 	}
 	if d.caps.IdempotentSend {
 		return d.handOver(ctx, c)

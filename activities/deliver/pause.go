@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/google/uuid"
 	"go.temporal.io/sdk/temporal"
 
 	"github.com/omnihub/omni/activities"
@@ -78,9 +79,15 @@ func (d *delivery) isCut() bool {
 }
 
 func (d *delivery) showTyping(ctx context.Context, c omni.PartClaim) {
-	typing := message.Outbound{ID: c.MessageID.String(), Kind: message.KindTyping, Chat: c.Chat}
 	// An indicator that fails is no reason to stop.
-	_, _ = d.Gateway.Send(ctx, d.in.Turn.Channel, d.in.Turn.InstanceID, channels.OpTyping, typing, time.Now().Add(typingWithin))
+	_ = ShowTyping(ctx, d.Gateway, d.in.Turn.Channel, d.in.Turn.InstanceID, c.MessageID, c.Chat)
+}
+
+// ShowTyping shows the indicator in a chat of an instance; id is the request's.
+func ShowTyping(ctx context.Context, g Gateway, channelType string, instanceID, id uuid.UUID, chat message.Chat) error {
+	typing := message.Outbound{ID: id.String(), Kind: message.KindTyping, Chat: chat}
+	_, err := g.Send(ctx, channelType, instanceID, channels.OpTyping, typing, time.Now().Add(typingWithin))
+	return err
 }
 
 // sleep pauses, at most until cut is closed.
