@@ -16,10 +16,6 @@ var (
 	errTimeout       = errors.New("the agent took too long")
 )
 
-// maxParts is how many bubbles an answer is split into at most: a model that
-// loses itself in paragraphs must not fill anybody's phone.
-const maxParts = 50
-
 // call is one run of agent.Reply.
 type call struct {
 	*Activities
@@ -164,7 +160,7 @@ func (c *call) observe(ctx context.Context, took time.Duration, err error) {
 func (c *call) parts(text string) []message.Content {
 	caps := c.Capabilities(c.turn.Channel)
 	texts := omni.Split(text, omni.SplitOptions{MaxLength: caps.MaxTextLength, Unit: caps.LengthUnit, Markup: caps.Markup,
-		Auto: c.inst.Settings.Messaging.EnableAutoSplit, MaxParts: maxParts})
+		Auto: c.inst.Settings.Messaging.EnableAutoSplit, MaxParts: omni.MaxParts})
 	parts := make([]message.Content, len(texts))
 	for i, t := range texts {
 		parts[i] = message.Content{Type: message.TypeText, Text: t}

@@ -8,9 +8,6 @@ import (
 	"github.com/omnihub/omni/internal/omni"
 )
 
-// maxParts is how many bubbles one request may become.
-const maxParts = 50
-
 // partsOf writes a content in the channel's markup, as the parts that are
 // sent one after the other: one, unless its text is longer than the channel
 // takes. What is more than text goes out with the first part, a caption that
@@ -35,8 +32,8 @@ func textParts(channel string, caps channels.Capabilities, content message.Conte
 	if len(texts) == 0 {
 		return nil, invalid("content.text", "shows nothing")
 	}
-	if len(texts) > maxParts {
-		return nil, tooLong(fmt.Sprintf("would be %d messages, more than %d", len(texts), maxParts), channel, caps)
+	if len(texts) > omni.MaxParts {
+		return nil, tooLong(fmt.Sprintf("would be %d messages, more than %d", len(texts), omni.MaxParts), channel, caps)
 	}
 	parts := make([]message.Content, len(texts))
 	for i, text := range texts {

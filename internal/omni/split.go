@@ -12,6 +12,10 @@ import (
 	"github.com/omnihub/omni/channels"
 )
 
+// MaxParts is how many bubbles an answer, or one request, becomes at most: a
+// model that loses itself in paragraphs must not fill anybody's phone.
+const MaxParts = 50
+
 // SplitOptions say how a channel wants an answer cut into parts.
 type SplitOptions struct {
 	MaxLength int                 // of one part, in Unit; 0: no limit, below minMaxLength counts as that
