@@ -67,7 +67,7 @@ func Steps() []Step {
 		{Name: TurnWake, Local: true, Does: "wakes the leaders that wait behind"},
 		{Name: FollowUpArm, Local: true, Does: "starts the workflows that wait for the time of a turn's follow-ups"},
 		{Name: FollowUpClaim, Local: true, Does: "makes a turn of a follow-up that is due, or cancels it"},
-		{Name: TurnSweep, Queue: QueuePipeline, Does: "adopts overdue turns whose workflow is gone; arms follow-ups that were left unarmed"},
+		{Name: TurnSweep, Queue: QueuePipeline, Does: "adopts overdue turns whose workflow is gone; goes on with what else was left: follow-ups, held replies, messages nobody began, takeovers whose time is over"},
 	}
 }
 
