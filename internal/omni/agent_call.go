@@ -21,8 +21,24 @@ type AgentRequest struct {
 	SessionKey string // whose conversation with the agent this is
 	Config     AgentConfig
 	APIKey     string        // secret
+	Person     AgentPerson   // whom the agent answers
+	Sender     AgentSender   // and under which account of the channel
 	Messages   []TurnMessage // the batch, in order
 	History    []PastMessage // before the batch, oldest first
+}
+
+// AgentPerson is the person behind a turn: the sender of its first message,
+// or, where no message leads it, whom the chat is with. The zero value: nobody
+// in particular.
+type AgentPerson struct {
+	ID   uuid.NullUUID `json:"id"`
+	Name string        `json:"name"`
+}
+
+// AgentSender is an account on the channel, named by the platform's own id.
+type AgentSender struct {
+	ID   string `json:"id"`
+	Name string `json:"name"`
 }
 
 // PastMessage is one message of a chat's past, as it was delivered.
@@ -42,9 +58,12 @@ type PastMessage struct {
 // SaidBefore reports whether m was said before a message of the batch.
 func (m *PastMessage) SaidBefore(t *TurnMessage) bool { return m.AfterSeq == 0 || m.AfterSeq < t.Seq }
 
-// AgentReply is what an agent answered.
+// AgentReply is what an agent answered: Parts, if there are any, instead of
+// Text. Later: not now, but by POST /turns/{id}/reply.
 type AgentReply struct {
 	Text    string
+	Parts   []message.Content
+	Later   bool
 	Details map[string]any // for the event agent.response: model, usage
 }
 
