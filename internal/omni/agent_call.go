@@ -25,6 +25,12 @@ type AgentRequest struct {
 	Sender     AgentSender   // and under which account of the channel
 	Messages   []TurnMessage // the batch, in order
 	History    []PastMessage // before the batch, oldest first
+
+	// OnDelta hears each new piece of the answer's text while it is being said,
+	// in order, on the goroutine of the call: providers that can stream call it
+	// where Config.Streaming asks for that. It does not block. Nil: nobody
+	// listens. What the call returns is the answer, whatever was heard.
+	OnDelta func(text string)
 }
 
 // AgentPerson is the person behind a turn: the sender of its first message,

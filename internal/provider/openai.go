@@ -38,7 +38,7 @@ func (o *openAI) reply(ctx context.Context, req omni.AgentRequest) (omni.AgentRe
 	var answer completion
 	var err error
 	if req.Config.Streaming {
-		answer, err = streamed(ctx, &service, params, x)
+		answer, err = streamed(ctx, &service, params, x, req.OnDelta)
 	} else {
 		answer, err = whole(ctx, &service, params)
 	}
@@ -111,7 +111,8 @@ var (
 	errCut       = errors.New("the stream ended before the answer did")
 )
 
-func streamed(ctx context.Context, service *openai.ChatService, params openai.ChatCompletionNewParams, x *exchange) (completion, error) {
+func streamed(ctx context.Context, service *openai.ChatService, params openai.ChatCompletionNewParams, x *exchange,
+	onDelta func(string)) (completion, error) {
 	stream := service.Completions.NewStreaming(ctx, params)
 	defer stream.Close()
 	var c completion
@@ -131,6 +132,9 @@ func streamed(ctx context.Context, service *openai.ChatService, params openai.Ch
 				continue
 			}
 			text.WriteString(choice.Delta.Content)
+			if onDelta != nil && choice.Delta.Content != "" {
+				onDelta(choice.Delta.Content)
+			}
 			refusal.WriteString(choice.Delta.Refusal)
 			if choice.FinishReason != "" {
 				c.finish = choice.FinishReason

@@ -265,9 +265,12 @@ func TestOpenAIStreams(t *testing.T) {
 	b := setup(t, answers(200, "text/event-stream", chunk("Hi ", "")+": ping\n\n"+chunk("Ana", "")+chunk("", "stop")+"data: [DONE]\n\n"))
 	req := b.request()
 	req.Config.Streaming = true
+	var heard []string
+	req.OnDelta = func(text string) { heard = append(heard, text) }
 	got, err := b.reply(t, req)
 	require.NoError(t, err)
 	require.Equal(t, "Hi Ana", got.Text)
+	require.Equal(t, []string{"Hi ", "Ana"}, heard)
 	require.Equal(t, "gpt-test-1", got.Details["model"])
 	require.True(t, *(<-b.calls).body.Stream)
 }
