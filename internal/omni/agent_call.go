@@ -70,7 +70,15 @@ type AgentReply struct {
 	Text    string
 	Parts   []message.Content
 	Later   bool
-	Details map[string]any // for the event agent.response: model, usage
+	Actions []AgentAction  // beside what is said: see ParseActions and ToolAction
+	Usage   AgentUsage     // zero: the agent does not say
+	Details map[string]any // for the event agent.response: model, finishReason
+}
+
+// AgentUsage is what one call of an agent took, in tokens.
+type AgentUsage struct {
+	InputTokens  int `json:"inputTokens"`
+	OutputTokens int `json:"outputTokens"`
 }
 
 // AgentErrorKind classifies a failed call; it steers the retries.
