@@ -26,6 +26,7 @@ type Deps struct {
 	Hooks   hooks.Receiver // nil: no webhooks and pages
 	Events  ws.Log
 	Signal  ws.Signal // nil: the live log looks every second
+	Tokens  ws.Tokens // nil: nothing is streamed
 	Log     *slog.Logger
 	Tracer  trace.Tracer // nil: no spans
 	Meter   metric.Meter // nil: no measurements
@@ -64,7 +65,7 @@ func New(d Deps) (*Service, error) {
 	if d.Rate == 0 {
 		d.Rate, d.Burst = DefaultRate, DefaultBurst
 	}
-	s := &Service{deps: d, live: ws.NewHub(d.Events, d.Signal, d.Log), log: d.Log}
+	s := &Service{deps: d, live: ws.NewHub(d.Events, d.Signal, d.Tokens, d.Log), log: d.Log}
 	handler, err := newEngine(d, s.live)
 	if err != nil {
 		return nil, fmt.Errorf("making the API: %w", err)

@@ -39,7 +39,7 @@ func newSteps(d Deps) steps {
 			Cancels: d.Bus, AgentHere: d.AgentHere},
 		agent: &agent.Activities{Store: store, Provider: d.Providers, Instances: d.Instances, Cancels: d.Bus,
 			Capabilities: capabilities, Quick: d.Latencies.agents(d), Deliveries: &d.Latencies.channels,
-			Typer: typer{gateway}, Observe: d.Metrics.Agent},
+			Typer: typer{gateway}, Streams: d.Bus, Observe: d.Metrics.Agent},
 		deliver: &deliver.Activities{Store: store, Gateway: gateway, Instances: d.Instances, Cancels: d.Bus,
 			Capabilities: capabilities, Latencies: &d.Latencies.channels, Observe: d.Metrics.Deliver, Replied: d.Metrics.ReplyLatency,
 			Owner: d.Owner, Process: d.Process},

@@ -45,6 +45,12 @@ type Typer interface {
 	Typing(ctx context.Context, channelType string, instanceID uuid.UUID, chat message.Chat) error
 }
 
+// Streams tells whoever listens now what an agent is saying. It does not wait,
+// and nothing depends on it.
+type Streams interface {
+	PublishAgentStream(turnID uuid.UUID, frame []byte) error
+}
+
 // Observer hears how each call went: outcome is ok, cancelled or the kind of
 // the error.
 type Observer func(ctx context.Context, provider, outcome string, took time.Duration)
@@ -59,6 +65,7 @@ type Activities struct {
 	Quick        *Quick
 	Deliveries   *omni.Latencies // by channel, as package deliver keeps them
 	Typer        Typer           // nil: no indicator while the agent thinks
+	Streams      Streams         // nil: nobody is told what is being said
 	Observe      Observer        // nil: nobody listens
 }
 

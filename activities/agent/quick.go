@@ -38,7 +38,13 @@ func (q *Quick) Agent(ctx context.Context, inst *omni.Instance) bool {
 	switch {
 	case agent == nil || agent.Quick == "never":
 		return false
-	case agent.Quick == "always", agent.Provider == omni.ProviderEcho:
+	case agent.Provider == omni.ProviderEcho:
+		return true
+	case agent.Streaming:
+		// What is shown while it is being said is not said in the moment that
+		// the quick path has.
+		return false
+	case agent.Quick == "always":
 		return true
 	}
 	q.load(ctx, inst)

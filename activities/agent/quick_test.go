@@ -55,6 +55,8 @@ func TestQuickAgents(t *testing.T) {
 		"one of twenty was slow": {nil, append(repeat(time.Millisecond, 19), time.Minute), true},
 		"two of twenty":          {nil, append(repeat(time.Millisecond, 18), time.Minute, time.Minute), false},
 		"always":                 {func(c *omni.AgentConfig) { c.Quick = "always" }, repeat(time.Minute, 20), true},
+		"streaming":              {func(c *omni.AgentConfig) { c.Streaming = true }, repeat(time.Millisecond, 20), false},
+		"streaming, always":      {func(c *omni.AgentConfig) { c.Streaming, c.Quick = true, "always" }, nil, false},
 		"never":                  {func(c *omni.AgentConfig) { c.Quick = "never" }, repeat(time.Millisecond, 20), false},
 		"echo":                   {func(c *omni.AgentConfig) { c.Provider = "echo" }, nil, true},
 		"echo, never":            {func(c *omni.AgentConfig) { c.Provider, c.Quick = "echo", "never" }, nil, false},

@@ -50,11 +50,40 @@ func (a *Activities) Reply(ctx context.Context, in activities.ReplyInput) (activ
 	if len(req.Messages) == 0 { // all of them were deleted meanwhile
 		return c.store(ctx, omni.Answer{})
 	}
+	said := c.speech(&req)
+	defer said.end(omni.StreamFailed) // unless it ended otherwise
 	answer, err := c.ask(ctx, req)
 	if err != nil {
+		if errors.Is(context.Cause(ctx), errTurnCancelled) {
+			said.end(omni.StreamCancelled)
+		}
 		return c.failed(ctx, err)
 	}
-	return c.store(ctx, answer)
+	out, err := c.store(ctx, answer)
+	switch {
+	case err != nil:
+	case out.State == activities.StateClosed:
+		said.end(omni.StreamDone)
+	default:
+		said.end(omni.StreamCancelled)
+	}
+	return out, err
+}
+
+// speech has the call told on while it lasts, where the agent is to stream.
+func (c *call) speech(req *omni.AgentRequest) *speech {
+	if c.Streams == nil || !c.agent.Streaming {
+		return nil
+	}
+	first := omni.AgentStream{TenantID: c.turn.TenantID, TurnID: c.turn.TurnID, InstanceID: c.turn.InstanceID, ChatID: c.turn.ChatID,
+		MessageID: c.turn.Leader, PersonID: req.Messages[0].PersonID}
+	said := newSpeech(first, func(f omni.AgentStream) {
+		if b, err := f.CloudEvent(); err == nil {
+			_ = c.Streams.PublishAgentStream(f.TurnID, b) // nobody waits for it
+		}
+	})
+	req.OnDelta = said.hear
+	return said
 }
 
 // configure reads who answers. An instance that is gone, or that lost its

@@ -78,7 +78,10 @@ func (r *routes) stream() {
 	e := endpoint{id: "stream-events", method: http.MethodGet, path: "/events/stream", tag: "events", scope: "events:read",
 		summary: "Follow the event log (server-sent events)",
 		doc: "Each event has id: its position and data: one CloudEvent. Without since it begins now. " +
-			"The same as a WebSocket is at /ws/events."}
+			"The same as a WebSocket is at /ws/events. With type=agent.stream, written out, it also has the pieces of answers while " +
+			"agents with streaming say them: CloudEvents without a position (and here without id:), which are not kept. " +
+			"Their data has turnId, callId (a repeated call has another), seq (from 1), offset (characters said before), text and " +
+			"state (streaming, at last done, failed or cancelled)."}
 	add(r, e, func(ctx context.Context, _ *omni.APIKey, in *streamEvents) (*huma.StreamResponse, error) {
 		s, err := r.live.Open(ctx, in.query())
 		if err != nil {

@@ -7,4 +7,8 @@
 // it is served from memory; when it falls behind, it reads Postgres itself
 // until it has caught up. So a slow consumer costs nobody else anything, and
 // memory is bounded by the piece.
+//
+// Beside the log there are the pieces of answers that agents are just saying
+// (omni.AgentStream), for subscribers that ask for them. They have no position
+// and are not kept: who reads too slowly misses some, and sees that it did.
 package ws

@@ -49,6 +49,7 @@ type item struct {
 type Hub struct {
 	log    Log
 	signal Signal
+	tokens tokenSource
 	slog   *slog.Logger
 
 	wake   chan struct{} // the log may have grown
@@ -71,9 +72,9 @@ type Hub struct {
 	gone    chan struct{} // closed when the last has left after that
 }
 
-// NewHub makes a hub; signal may be nil.
-func NewHub(log Log, signal Signal, logger *slog.Logger) *Hub {
-	return &Hub{log: log, signal: signal, slog: logger, wake: make(chan struct{}, 1), closed: make(chan struct{}),
+// NewHub makes a hub; signal and tokens may be nil.
+func NewHub(log Log, signal Signal, tokens Tokens, logger *slog.Logger) *Hub {
+	return &Hub{log: log, signal: signal, tokens: tokenSource{from: tokens}, slog: logger, wake: make(chan struct{}, 1), closed: make(chan struct{}),
 		done: make(chan struct{}), more: make(chan struct{}), gone: make(chan struct{})}
 }
 

@@ -64,7 +64,7 @@ func (l *memLog) LogHead(context.Context) (omni.Position, error) {
 
 func newTestHub(t *testing.T, log Log) *Hub {
 	t.Helper()
-	h := NewHub(log, nil, slog.New(slog.DiscardHandler))
+	h := NewHub(log, nil, nil, slog.New(slog.DiscardHandler))
 	require.NoError(t, h.Start(t.Context()))
 	t.Cleanup(func() {
 		ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)

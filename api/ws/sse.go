@@ -13,7 +13,8 @@ const writeTimeout = 20 * time.Second
 
 // ServeSSE writes the stream as server-sent events until the client leaves:
 // the head at once, then per event id: (the position) and data: (one
-// CloudEvent), and a comment now and then while nothing happens.
+// CloudEvent), and a comment now and then while nothing happens. Tokens have
+// no position, so no id: a browser comes back from its last event.
 func (s *Stream) ServeSSE(ctx context.Context, w http.ResponseWriter) {
 	defer s.Close()
 	rc := http.NewResponseController(w)
@@ -52,9 +53,12 @@ func (s *Stream) ServeSSE(ctx context.Context, w http.ResponseWriter) {
 func frames(items []item) []byte {
 	var b []byte
 	for i := range items {
-		b = append(b, "id: "...)
-		b = append(b, items[i].event.Position.String()...)
-		b = append(b, "\ndata: "...)
+		if p := items[i].event.Position; !p.IsZero() {
+			b = append(b, "id: "...)
+			b = append(b, p.String()...)
+			b = append(b, '\n')
+		}
+		b = append(b, "data: "...)
 		b = append(b, items[i].json...)
 		b = append(b, "\n\n"...)
 	}

@@ -3,6 +3,7 @@ package ws
 import (
 	"context"
 	"errors"
+	"slices"
 	"time"
 
 	"github.com/omnihub/omni/api/auth"
@@ -17,6 +18,7 @@ type Stream struct {
 	tenant string
 	filter omni.EventFilter
 	pos    omni.Position
+	tokens *tokenQueue // nil: not asked for
 
 	checked time.Time // when the caller's key was last looked at
 }
@@ -56,6 +58,12 @@ func (h *Hub) Open(ctx context.Context, q control.EventQuery) (*Stream, error) {
 			return nil, unavailable(err)
 		}
 	}
+	if slices.Contains(f.Types, string(omni.EventAgentStream)) {
+		if s.tokens, err = h.tokens.open(who.TenantID, f); err != nil {
+			h.leave()
+			return nil, unavailable(err)
+		}
+	}
 	return s, nil
 }
 
@@ -68,7 +76,10 @@ func unavailable(err error) error {
 }
 
 // Close ends the subscription.
-func (s *Stream) Close() { s.hub.leave() }
+func (s *Stream) Close() {
+	s.hub.tokens.close(s.tokens)
+	s.hub.leave()
+}
 
 // allowed looks now and then whether the caller's key is still good, however
 // much there is to send.
@@ -80,11 +91,14 @@ func (s *Stream) allowed(ctx context.Context) bool {
 	return auth.StillValid(ctx)
 }
 
-// next waits for events that pass the filter. errIdle after a heartbeat's time
+// next waits for events that pass the filter, or for tokens. errIdle after a heartbeat's time
 // without any, ErrClosed when the hub shuts down.
 func (s *Stream) next(ctx context.Context) ([]item, error) {
 	idle := time.NewTimer(heartbeat)
 	defer idle.Stop()
+	if said := s.tokens.take(); len(said) > 0 {
+		return said, nil
+	}
 	for {
 		items, more, covered := s.hub.after(s.pos, takeAtOnce)
 		if !covered {
@@ -111,6 +125,10 @@ func (s *Stream) next(ctx context.Context) ([]item, error) {
 		case <-idle.C:
 			return nil, errIdle
 		case <-more:
+		case <-s.tokens.waiting():
+			if said := s.tokens.take(); len(said) > 0 {
+				return said, nil
+			}
 		}
 	}
 }

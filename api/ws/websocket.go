@@ -15,7 +15,8 @@ import (
 	"github.com/omnihub/omni/internal/control"
 )
 
-// Handler serves /ws/events: each message is one CloudEvent as text. The
+// Handler serves /ws/events: each message is one CloudEvent as text, with
+// type=agent.stream also those of answers that are being said. The
 // client sends nothing; it comes back with since=<the last position it got>.
 // What is wrong with the request is answered before the upgrade.
 func (h *Hub) Handler(log *slog.Logger) gin.HandlerFunc {

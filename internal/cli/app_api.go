@@ -24,7 +24,7 @@ func (a *app) addAPI() error {
 	release, _ := buildVersion()
 	service, err := api.New(api.Deps{
 		Addr: listenAddress(a.cfg), Version: release, Control: a.control(), Hooks: hooks,
-		Events: a.store, Signal: a.logSignal, Log: a.log,
+		Events: a.store, Signal: a.logSignal, Tokens: a.bus.OnAgentStream, Log: a.log,
 		Tracer: a.tel.Tracer, Meter: a.tel.Meter, Metrics: a.tel.MetricsHandler(),
 	})
 	if err != nil {
