@@ -59,6 +59,10 @@ const (
 type CheckOutput struct {
 	Decision Decision      `json:"decision"`
 	RuleID   uuid.NullUUID `json:"rule_id"`
+
+	// MediaAnyway: the message is denied, but the instance wants its
+	// attachments processed all the same.
+	MediaAnyway bool `json:"media_anyway,omitempty"`
 }
 
 // Check runs access.Check.

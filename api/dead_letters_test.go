@@ -27,7 +27,7 @@ func (h *hub) died(instance uuid.UUID, chat, id, kind string) omni.DeadLetter {
 	ctx := h.t.Context()
 	message := h.received(instance, chat, id, "hello from "+chat)
 	chatID, workflow, attempt := omni.ChatID(instance, chat), "message/"+message.String(), omni.Attempt{StartedAt: time.Now(), Number: 1}
-	_, err := h.store.CheckMessage(ctx, message, omni.AccessDecision{Mode: "disabled", Decision: "allow"}, attempt)
+	_, err := h.store.CheckMessage(ctx, message, omni.PlanAccess("disabled", nil, &omni.AccessFacts{}, time.Now()), attempt)
 	require.NoError(h.t, err)
 	v, err := h.store.JoinTurn(ctx, omni.JoinParams{ChatID: chatID, MessageID: message, SessionKey: "chat", Agent: "instance",
 		WorkflowID: workflow, TurnID: omni.TurnID(message, 0), QuietCap: time.Minute, Close: true,

@@ -34,7 +34,7 @@ func newSteps(d Deps) steps {
 	}
 	return steps{
 		identity: &identity.Activities{Store: store, Log: d.Bus, Instances: d.Instances},
-		access:   &access.Activities{Store: store, Instances: d.Instances},
+		access:   &access.Activities{Store: store, Instances: d.Instances, Engine: d.Engine},
 		turn: &turn.Activities{Store: store, Instances: d.Instances, Quick: d.Latencies.agents(d), Typing: d.Bus, Engine: d.Engine,
 			Cancels: d.Bus, AgentHere: d.AgentHere},
 		agent: &agent.Activities{Store: store, Provider: d.Providers, Instances: d.Instances, Cancels: d.Bus,

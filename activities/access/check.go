@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"time"
 
 	"github.com/google/uuid"
 
@@ -14,7 +15,9 @@ import (
 // Store is what the step needs of the database.
 type Store interface {
 	InboundMessage(ctx context.Context, id uuid.UUID) (*omni.InboundMessage, error)
-	CheckMessage(ctx context.Context, id uuid.UUID, d omni.AccessDecision, a omni.Attempt) (omni.AccessDecision, error)
+	AccessQuestion(ctx context.Context, id uuid.UUID) (*omni.AccessQuestion, error)
+	CheckMessage(ctx context.Context, id uuid.UUID, plan omni.AccessPlan, a omni.Attempt) (*omni.AccessAnswer, error)
+	MarkOutboundStarted(ctx context.Context, tenant string, id uuid.UUID) error
 }
 
 // Instances reads instances, usually from memory.
@@ -22,11 +25,22 @@ type Instances interface {
 	Get(ctx context.Context, id uuid.UUID) (*omni.Instance, error)
 }
 
+// Engine starts the workflow of a message to be sent. One that exists is no
+// error.
+type Engine interface {
+	StartAccepted(ctx context.Context, m omni.OutboundAccepted) error
+}
+
 // Activities implements the step.
 type Activities struct {
 	Store     Store
 	Instances Instances
+	Engine    Engine
 }
+
+// freshFor is how long rules that were read with the message may be used. A
+// step that is tried again reads them again.
+const freshFor = time.Second
 
 // Check decides about a message, once: a decision that is stored stands.
 func (a *Activities) Check(ctx context.Context, in activities.CheckInput) (activities.CheckOutput, error) {
@@ -36,19 +50,47 @@ func (a *Activities) Check(ctx context.Context, in activities.CheckInput) (activ
 		return activities.CheckOutput{}, err
 	}
 	if m.Access != nil { // where nothing is to be decided, it was when the message was recorded
-		return activities.CheckOutput{Decision: activities.Decision(m.Access.Decision), RuleID: m.Access.RuleID}, nil
+		return a.output(ctx, in, m.Access)
 	}
-	decision := omni.AccessDecision{Mode: "disabled", Decision: string(activities.Silent), Reason: "the instance was deleted"}
-	inst, err := a.Instances.Get(ctx, in.Message.InstanceID)
-	switch {
-	case err == nil:
-		decision = omni.DefaultAccess(inst.Settings.Access.Mode)
-	case !errors.Is(err, omni.ErrNotFound):
-		return activities.CheckOutput{}, fmt.Errorf("reading instance %s: %w", in.Message.InstanceID, err)
+	q := m.Question
+	if q == nil || time.Since(q.ReadAt) > freshFor {
+		if q, err = a.Store.AccessQuestion(ctx, in.Message.MessageID); err != nil {
+			return activities.CheckOutput{}, err
+		}
 	}
-	d, err := a.Store.CheckMessage(ctx, in.Message.MessageID, decision, attempt)
+	answer, err := a.Store.CheckMessage(ctx, in.Message.MessageID, q.Plan(m, time.Now()), attempt)
 	if err != nil {
 		return activities.CheckOutput{}, err
 	}
-	return activities.CheckOutput{Decision: activities.Decision(d.Decision), RuleID: d.RuleID}, nil
+	if answer.Said.Valid {
+		if err := a.send(ctx, in.Message, answer.Said.UUID); err != nil {
+			return activities.CheckOutput{}, err
+		}
+	}
+	return a.output(ctx, in, &answer.AccessDecision)
+}
+
+// send has sent what the decision says to the sender. It is stored with the
+// decision: should this process die here, its workflow is started elsewhere.
+func (a *Activities) send(ctx context.Context, ref activities.MessageRef, said uuid.UUID) error {
+	err := a.Engine.StartAccepted(ctx, omni.OutboundAccepted{MessageID: said, TenantID: ref.TenantID, InstanceID: ref.InstanceID,
+		Channel: ref.Channel, ChatID: ref.ChatID, Status: omni.StatusQueued, Traceparent: ref.Traceparent})
+	if err != nil {
+		return err
+	}
+	return a.Store.MarkOutboundStarted(ctx, ref.TenantID, said)
+}
+
+// output is the decision as the workflow sees it.
+func (a *Activities) output(ctx context.Context, in activities.CheckInput, d *omni.AccessDecision) (activities.CheckOutput, error) {
+	out := activities.CheckOutput{Decision: activities.Decision(d.Decision), RuleID: d.RuleID}
+	if out.Decision == activities.Allow {
+		return out, nil
+	}
+	inst, err := a.Instances.Get(ctx, in.Message.InstanceID)
+	if err != nil && !errors.Is(err, omni.ErrNotFound) {
+		return activities.CheckOutput{}, fmt.Errorf("reading instance %s: %w", in.Message.InstanceID, err)
+	}
+	out.MediaAnyway = err == nil && inst.Settings.Media.ProcessOnBlocked
+	return out, nil
 }

@@ -178,7 +178,7 @@ func (w *world) lead(session string, e omni.Envelope) activities.TurnRef {
 	w.t.Helper()
 	ctx := w.t.Context()
 	attempt := omni.Attempt{StartedAt: time.Now(), Number: 1}
-	_, err := w.st.CheckMessage(ctx, e.MessageID, omni.AccessDecision{Mode: "disabled", Decision: "allow"}, attempt)
+	_, err := w.st.CheckMessage(ctx, e.MessageID, omni.PlanAccess("disabled", nil, &omni.AccessFacts{}, time.Now()), attempt)
 	require.NoError(w.t, err)
 	if session == "" {
 		session = "chat:" + e.ChatID().String()

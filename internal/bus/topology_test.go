@@ -85,7 +85,8 @@ func TestEveryEventTypeHasAStream(t *testing.T) {
 	for _, typ := range []omni.EventType{omni.EventChannelInbound, omni.EventChannelConnected, omni.EventChannelDisconnected, omni.EventChannelError,
 		omni.EventMessageReceived, omni.EventMessageEdited, omni.EventMessageDeleted, omni.EventMessageReaction, omni.EventMessageSending,
 		omni.EventMessageSent, omni.EventMessageDelivered, omni.EventMessageRead, omni.EventMessageFailed, omni.EventMessageUnknown,
-		omni.EventMessageExpired, omni.EventIdentityCreated, omni.EventIdentityResolved, omni.EventAccessChecked, omni.EventMediaReceived,
+		omni.EventMessageExpired, omni.EventIdentityCreated, omni.EventIdentityResolved, omni.EventAccessChecked,
+		omni.EventAccessRuleCreated, omni.EventAccessRuleUpdated, omni.EventAccessRuleDeleted, omni.EventAccessPaired, omni.EventMediaReceived,
 		omni.EventAgentRequest, omni.EventAgentResponse, omni.EventAgentError, omni.EventTurnStarted, omni.EventTurnCompleted,
 		omni.EventTurnFailed, omni.EventTurnCancelled, omni.EventChatTakeover, omni.EventChatResumed} {
 		_, ok := bus.StreamOf(typ)

@@ -69,6 +69,12 @@ func (e *Engine) StartOutbound(ctx context.Context, in workflows.OutboundInput, 
 	return e.startOutbound(ctx, workflows.OutboundWorkflowID(in.TenantID, in.MessageID), in, delay)
 }
 
+// StartAccepted starts the workflow of a message that is stored and of one part.
+func (e *Engine) StartAccepted(ctx context.Context, m omni.OutboundAccepted) error {
+	return e.StartOutbound(ctx, workflows.OutboundInput{TenantID: m.TenantID, InstanceID: m.InstanceID, Channel: m.Channel,
+		ChatID: m.ChatID, MessageID: m.MessageID, Traceparent: m.Traceparent}, 0)
+}
+
 func (e *Engine) startOutbound(ctx context.Context, workflowID string, in workflows.OutboundInput, delay time.Duration) error {
 	opts := client.StartWorkflowOptions{
 		ID: workflowID, TaskQueue: workflows.QueuePipeline,

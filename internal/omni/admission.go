@@ -51,19 +51,19 @@ func NewInboundMessage(e *Envelope) *InboundMessage {
 	return m
 }
 
-func accessDisabled(mode string) bool { return mode == "" || mode == "disabled" }
+func accessDisabled(mode string) bool { return mode == "" || mode == AccessDisabled }
 
 // DefaultAccess is the decision where no rule exists. The decisions are those
 // of access.Check.
 func DefaultAccess(mode string) AccessDecision {
 	switch mode {
-	case "allowlist":
-		return AccessDecision{Mode: mode, Decision: "deny", Reason: "no rule allows"}
-	case "pairing":
-		return AccessDecision{Mode: mode, Decision: "pair", Reason: "not paired"}
-	case "blocklist":
-		return AccessDecision{Mode: mode, Decision: "allow", Reason: "no rule denies"}
+	case AccessAllowlist:
+		return AccessDecision{Mode: mode, Decision: AccessDeny, Reason: "no rule allows"}
+	case AccessPairing:
+		return AccessDecision{Mode: mode, Decision: AccessPair, Reason: "not paired"}
+	case AccessBlocklist:
+		return AccessDecision{Mode: mode, Decision: AccessAllow, Reason: "no rule denies"}
 	default:
-		return AccessDecision{Mode: "disabled", Decision: "allow", Reason: "access control is disabled"}
+		return AccessDecision{Mode: AccessDisabled, Decision: AccessAllow, Reason: "access control is disabled"}
 	}
 }

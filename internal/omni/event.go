@@ -36,7 +36,11 @@ const (
 	EventIdentityResolved EventType = "identity.resolved"
 
 	// ACCESS.
-	EventAccessChecked EventType = "access.checked"
+	EventAccessChecked     EventType = "access.checked"
+	EventAccessRuleCreated EventType = "access.rule_created"
+	EventAccessRuleUpdated EventType = "access.rule_updated"
+	EventAccessRuleDeleted EventType = "access.rule_deleted"
+	EventAccessPaired      EventType = "access.paired"
 
 	// MEDIA.
 	EventMediaReceived EventType = "media.received"

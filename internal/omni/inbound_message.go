@@ -26,13 +26,6 @@ type InboundMessage struct {
 	Facts   MessageFacts
 	SentAt  time.Time // the platform's time
 
-	Access *AccessDecision // nil: not decided yet
-}
-
-// AccessDecision is what access.Check decided.
-type AccessDecision struct {
-	Mode     string
-	Decision string // allow deny silent pair
-	RuleID   uuid.NullUUID
-	Reason   string
+	Access   *AccessDecision // nil: not decided yet
+	Question *AccessQuestion // nil: decided, or not read with the message
 }

@@ -16,6 +16,7 @@ var (
 	personColumns     = columnsOf[dbsqlc.Person]("p.")
 	deadLetterColumns = columnsOf[dbsqlc.DeadLetter]("d.")
 	apiKeyColumns     = columnsOf[dbsqlc.ApiKey]("")
+	accessRuleColumns = columnsOf[dbsqlc.AccessRule]("")
 )
 
 func columnsOf[Row any](alias string) string {

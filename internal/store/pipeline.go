@@ -45,6 +45,12 @@ func newInboundMessage(id uuid.UUID, r dbsqlc.InboundMessageRow) (*omni.InboundM
 	if r.AccessDecision != nil {
 		m.Access = &omni.AccessDecision{Decision: *r.AccessDecision, RuleID: r.AccessRuleID, Reason: r.AccessReason}
 	}
+	if len(r.Question) > 0 {
+		var err error
+		if m.Question, err = newAccessQuestion(r.Question); err != nil {
+			return nil, err
+		}
+	}
 	if err := json.Unmarshal(r.Facts, &m.Facts); err != nil {
 		return nil, fmt.Errorf("decoding the facts of message %s: %w", id, err)
 	}
@@ -74,20 +80,6 @@ func (s *Store) LedTurn(ctx context.Context, chat, messageID uuid.UUID) (turn uu
 		return uuid.NullUUID{}, 0, fmt.Errorf("reading the turn led by %s: %w", messageID, err)
 	}
 	return uuid.NullUUID{UUID: r.ID, Valid: true}, int(r.Epoch), nil
-}
-
-// CheckMessage stores the decision unless one is stored already, and returns
-// the one that stands.
-func (s *Store) CheckMessage(ctx context.Context, id uuid.UUID, d omni.AccessDecision, a omni.Attempt) (omni.AccessDecision, error) {
-	r, err := s.q.CheckMessage(ctx, dbsqlc.CheckMessageParams{ID: id, Decision: d.Decision, RuleID: d.RuleID, Reason: d.Reason,
-		Mode: d.Mode, StartedAt: a.StartedAt, Attempt: int32(a.Number)})
-	if err != nil {
-		return omni.AccessDecision{}, fmt.Errorf("storing the access decision of message %s: %w", id, err)
-	}
-	d.Decision, d.RuleID = r.Decision, r.AccessRuleID
-	s.inbound.Invalidate(id)
-	s.Nudge()
-	return d, nil
 }
 
 // StrandedMessages lists messages recorded to be begun, longer ago than that,

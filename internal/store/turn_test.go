@@ -57,7 +57,7 @@ func (w *world) receive(chat, sender, id, text string) omni.Envelope {
 
 func (w *world) admit(e omni.Envelope) {
 	w.t.Helper()
-	_, err := w.CheckMessage(w.t.Context(), e.MessageID, omni.AccessDecision{Mode: "blocklist", Decision: "allow"}, w.attempt())
+	_, err := w.CheckMessage(w.t.Context(), e.MessageID, omni.PlanAccess("blocklist", nil, &omni.AccessFacts{}, time.Now()), w.attempt())
 	require.NoError(w.t, err)
 }
 

@@ -83,9 +83,9 @@ func (s probedStore) InboundMessage(ctx context.Context, id uuid.UUID) (m *omni.
 	return m, err
 }
 
-func (s probedStore) CheckMessage(ctx context.Context, id uuid.UUID, in omni.AccessDecision, a omni.Attempt) (out omni.AccessDecision, err error) {
+func (s probedStore) CheckMessage(ctx context.Context, id uuid.UUID, plan omni.AccessPlan, a omni.Attempt) (out *omni.AccessAnswer, err error) {
 	err = s.around(ctx, moment{Point: "CheckMessage", Message: id}, func() error {
-		out, err = s.StepStore.CheckMessage(ctx, id, in, a)
+		out, err = s.StepStore.CheckMessage(ctx, id, plan, a)
 		return err
 	})
 	return out, err

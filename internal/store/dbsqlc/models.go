@@ -12,6 +12,60 @@ import (
 	"github.com/jackc/pgx/v5/pgtype"
 )
 
+type AccessBucket struct {
+	RuleID     uuid.UUID
+	IdentityID uuid.UUID
+	TenantID   string
+	Tokens     float64
+	FilledAt   time.Time
+}
+
+type AccessNotice struct {
+	RuleID     uuid.UUID
+	IdentityID uuid.UUID
+	TenantID   string
+	ToldAt     time.Time
+}
+
+type AccessPairing struct {
+	ID         uuid.UUID
+	TenantID   string
+	InstanceID uuid.UUID
+	Channel    string
+	IdentityID uuid.UUID
+	PersonID   uuid.NullUUID
+	ChatID     uuid.UUID
+	MessageID  uuid.UUID
+	Code       string
+	Status     string
+	RuleID     uuid.NullUUID
+	ExpiresAt  time.Time
+	DecidedAt  *time.Time
+	DecidedBy  string
+	CreatedAt  time.Time
+}
+
+type AccessRule struct {
+	ID          uuid.UUID
+	TenantID    string
+	InstanceID  uuid.NullUUID
+	Type        string
+	PersonID    uuid.NullUUID
+	Match       json.RawMessage
+	MatchKey    string
+	FoundBy     string
+	Priority    int32
+	Reason      string
+	Notice      string
+	ExpiresAt   *time.Time
+	Schedule    json.RawMessage
+	RateCount   *int32
+	RateSeconds *int32
+	Source      string
+	CreatedAt   time.Time
+	UpdatedAt   time.Time
+}
+
 type ApiKey struct {
 	ID          uuid.UUID
 	TenantID    string

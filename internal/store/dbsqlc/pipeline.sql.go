@@ -14,62 +14,9 @@ import (
 	"github.com/jackc/pgx/v5/pgtype"
 )
 
-const CheckMessage = `-- name: CheckMessage :one
-WITH m AS (
-    UPDATE messages SET access_decision = $1::text, access_rule_id = $2::uuid,
-        access_reason = $3,
-        status = CASE WHEN messages.status <> 'received' THEN messages.status
-                      WHEN $1::text = 'allow' THEN 'processing' ELSE 'denied' END,
-        updated_at = clock_timestamp()
-    WHERE messages.id = $4 AND access_decision IS NULL
-    RETURNING id, tenant_id, instance_id, channel, chat_id, person_id, identity_id, direction, kind, external_id, external_key, content, text, status, status_reason, sender_name, sender_platform_id, from_me, facts, reply_to, reply_to_external, access_decision, access_rule_id, access_reason, seq, turn_id, correlation_id, traceparent, part_index, part_count, epoch, attempts, error, send_at, sent_at, edited_at, deleted_at, created_at, updated_at, retry_at, uncertain, yields
-), said AS (
-    INSERT INTO events (id, tenant_id, type, subject, instance_id, channel, chat_id, person_id, correlation_id, traceparent, data)
-    SELECT uuid_v7(), m.tenant_id, 'access.checked', m.id::text, m.instance_id, m.channel, m.chat_id, m.person_id, m.id, m.traceparent,
-           jsonb_build_object('messageId', m.id, 'chatId', m.chat_id, 'instanceId', m.instance_id, 'personId', m.person_id,
-                              'decision', m.access_decision, 'ruleId', m.access_rule_id, 'reason', m.access_reason,
-                              'mode', $5::text)
-           || step_data('access.Check', $6::timestamptz, $7::int)
-    FROM m
-)
-SELECT m.access_decision::text AS decision, m.access_rule_id FROM m
-UNION ALL
-SELECT o.access_decision::text, o.access_rule_id FROM messages o WHERE o.id = $4 AND NOT EXISTS (SELECT 1 FROM m)
-`
-
-type CheckMessageParams struct {
-	Decision  string
-	RuleID    uuid.NullUUID
-	Reason    string
-	ID        uuid.UUID
-	Mode      string
-	StartedAt time.Time
-	Attempt   int32
-}
-
-type CheckMessageRow struct {
-	Decision     string
-	AccessRuleID uuid.NullUUID
-}
-
-// Decided once per message; the first decision stands.
-func (q *Queries) CheckMessage(ctx context.Context, arg CheckMessageParams) (CheckMessageRow, error) {
-	row := q.db.QueryRow(ctx, CheckMessage,
-		arg.Decision,
-		arg.RuleID,
-		arg.Reason,
-		arg.ID,
-		arg.Mode,
-		arg.StartedAt,
-		arg.Attempt,
-	)
-	var i CheckMessageRow
-	err := row.Scan(&i.Decision, &i.AccessRuleID)
-	return i, err
-}
-
 const InboundMessage = `-- name: InboundMessage :one
-SELECT person_id, status, text, facts, kind, from_me, sender_platform_id, content, sent_at, access_decision, access_rule_id, access_reason, reply_to_external
+SELECT person_id, status, text, facts, kind, from_me, sender_platform_id, content, sent_at, access_decision, access_rule_id, access_reason, reply_to_external,
+       CASE WHEN access_decision IS NULL THEN access_question(id) END::jsonb AS question
 FROM messages WHERE id = $1
 `
 
@@ -87,6 +34,7 @@ type InboundMessageRow struct {
 	AccessRuleID     uuid.NullUUID
 	AccessReason     string
 	ReplyToExternal  string
+	Question         json.RawMessage
 }
 
 func (q *Queries) InboundMessage(ctx context.Context, id uuid.UUID) (InboundMessageRow, error) {
@@ -106,6 +54,7 @@ func (q *Queries) InboundMessage(ctx context.Context, id uuid.UUID) (InboundMess
 		&i.AccessRuleID,
 		&i.AccessReason,
 		&i.ReplyToExternal,
+		&i.Question,
 	)
 	return i, err
 }
