@@ -58,6 +58,7 @@ CREATE TABLE identities (
     phone            text NOT NULL DEFAULT '',
     email            text NOT NULL DEFAULT '',
     is_bot           boolean NOT NULL DEFAULT false,
+    pinned           boolean NOT NULL DEFAULT false, -- somebody decided whose it is: evidence does not move it
     first_seen_at    timestamptz NOT NULL DEFAULT now(),
     last_seen_at     timestamptz NOT NULL DEFAULT now(),
     UNIQUE (instance_id, platform_user_id)
@@ -73,7 +74,8 @@ CREATE TABLE chats (
     external_id     text NOT NULL,
     type            text NOT NULL DEFAULT 'dm',
     name            text NOT NULL DEFAULT '',
-    person_id       uuid,                          -- who a DM is with
+    person_id       uuid,                          -- who a DM is with: the person of identity_id
+    identity_id     uuid,
     last_message_at timestamptz,
     paused          boolean NOT NULL DEFAULT false,
     paused_until    timestamptz,                   -- NULL while paused: until resumed
@@ -97,8 +99,8 @@ CREATE TABLE messages (
     instance_id   uuid NOT NULL,
     channel       text NOT NULL,
     chat_id       uuid NOT NULL,
-    person_id     uuid,
-    identity_id   uuid,
+    person_id     uuid,                            -- the person of identity_id, and moves with it
+    identity_id   uuid,                            -- who wrote it; outbound: whom it answers
     direction     text NOT NULL,
     kind          text NOT NULL DEFAULT 'message',
     external_id   text NOT NULL DEFAULT '',        -- the platform's own id

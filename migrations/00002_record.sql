@@ -67,18 +67,19 @@ BEGIN
     FROM fresh f JOIN r ON r.identity_id = f.id
     WHERE f.inserted;
 
-    INSERT INTO chats AS c (id, tenant_id, instance_id, channel, external_id, type, name, person_id)
+    INSERT INTO chats AS c (id, tenant_id, instance_id, channel, external_id, type, name, person_id, identity_id)
     SELECT DISTINCT ON (r.chat_id) r.chat_id, r.tenant_id, r.instance_id, r.channel, r.chat_external_id, r.chat_type,
-           r.chat_name, CASE WHEN r.chat_type = 'dm' THEN i.person_id END
+           r.chat_name, CASE WHEN r.chat_type = 'dm' THEN i.person_id END, CASE WHEN r.chat_type = 'dm' THEN i.id END
     FROM jsonb_to_recordset(p) AS r(chat_id uuid, tenant_id text, instance_id uuid, channel text, chat_external_id text,
             chat_type text, chat_name text, identity_id uuid)
     LEFT JOIN identities i ON i.id = r.identity_id
     ORDER BY r.chat_id
     ON CONFLICT (id) DO UPDATE SET
         name       = CASE WHEN excluded.name <> '' THEN excluded.name ELSE c.name END,
-        person_id  = coalesce(c.person_id, excluded.person_id),
+        person_id  = CASE WHEN c.identity_id IS NULL THEN coalesce(excluded.person_id, c.person_id) ELSE c.person_id END,
+        identity_id = coalesce(c.identity_id, excluded.identity_id),
         updated_at = now()
-        WHERE excluded.name NOT IN ('', c.name) OR c.person_id IS NULL AND excluded.person_id IS NOT NULL;
+        WHERE excluded.name NOT IN ('', c.name) OR c.identity_id IS NULL AND excluded.identity_id IS NOT NULL;
 
     RETURN QUERY WITH r AS (
         SELECT *

@@ -250,6 +250,9 @@ BEGIN
     SELECT * INTO STRICT c FROM chats WHERE id = p_chat FOR NO KEY UPDATE;
     SELECT * INTO STRICT m FROM messages WHERE id = p_message;
     now_ := clock_timestamp();
+    IF m.person_id IS NOT NULL AND strpos(p_session, 'person:') > 0 THEN -- another one's by now, perhaps
+        p_session := left(p_session, -36) || m.person_id;
+    END IF;
     IF c.session_epoch > 0 OR starts_with(p_session, 'person:') THEN
         p_session := session_now(p_session, c);
     END IF;
@@ -389,11 +392,11 @@ BEGIN
         RETURN;
     END IF;
     state := 'closed'; parts := t.part_count;
-    INSERT INTO messages (id, tenant_id, instance_id, channel, chat_id, person_id, direction, content, text, status, turn_id,
+    INSERT INTO messages (id, tenant_id, instance_id, channel, chat_id, person_id, identity_id, direction, content, text, status, turn_id,
                           correlation_id, part_index, part_count, reply_to, reply_to_external)
     -- After a retry the id may be that of a part of the fallback text.
     SELECT CASE WHEN t.epoch > 1 AND EXISTS (SELECT FROM messages o WHERE o.id = p_part_ids[x.n]) THEN uuid_v7() ELSE p_part_ids[x.n] END,
-           t.tenant_id, t.instance_id, t.channel, t.chat_id, m.person_id, 'outbound', x.content,
+           t.tenant_id, t.instance_id, t.channel, t.chat_id, m.person_id, m.identity_id, 'outbound', x.content,
            coalesce(x.content ->> 'text', ''), 'queued', t.id, t.leader, x.n::int - 1, parts,
            CASE WHEN t.follows IS NULL THEN t.leader END,
            CASE WHEN t.follows IS NOT NULL THEN '' WHEN m.kind = 'reaction' THEN m.reply_to_external ELSE m.external_id END

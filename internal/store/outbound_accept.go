@@ -73,13 +73,14 @@ func insertOutbound(ctx context.Context, q *dbsqlc.Queries, d omni.OutboundDraft
 	if d.SendAt != nil {
 		out.Status = omni.StatusScheduled
 	}
-	person, err := q.EnsureChat(ctx, dbsqlc.EnsureChatParams{ID: out.ChatID, TenantID: d.TenantID, InstanceID: d.InstanceID,
-		Channel: d.Channel, ExternalID: d.Chat.ID, Type: string(d.Chat.Type), Name: d.Chat.Name, PersonID: nullID(d.PersonID)})
+	with, err := q.EnsureChat(ctx, dbsqlc.EnsureChatParams{ID: out.ChatID, TenantID: d.TenantID, InstanceID: d.InstanceID,
+		Channel: d.Channel, ExternalID: d.Chat.ID, Type: string(d.Chat.Type), Name: d.Chat.Name, PersonID: nullID(d.PersonID),
+		AccountID: omni.IdentityID(d.InstanceID, d.Chat.ID)})
 	if err != nil {
 		return nil, wrap(err, "storing chat "+out.ChatID.String())
 	}
 	for i, content := range append([]message.Content{d.Content}, d.Rest...) {
-		if err := insertOutboundPart(ctx, q, &d, out, person, i, content); err != nil {
+		if err := insertOutboundPart(ctx, q, &d, out, with, i, content); err != nil {
 			return nil, err
 		}
 		d.ReplyTo, d.ReplyToExt = nil, "" // the first part quotes what is answered
@@ -88,7 +89,7 @@ func insertOutbound(ctx context.Context, q *dbsqlc.Queries, d omni.OutboundDraft
 }
 
 // insertOutboundPart stores one part, and the event.
-func insertOutboundPart(ctx context.Context, q *dbsqlc.Queries, d *omni.OutboundDraft, acc *omni.OutboundAccepted, person uuid.NullUUID,
+func insertOutboundPart(ctx context.Context, q *dbsqlc.Queries, d *omni.OutboundDraft, acc *omni.OutboundAccepted, with dbsqlc.EnsureChatRow,
 	index int, part message.Content) error {
 	id := omni.OutboundPartID(d.ID, index)
 	content, err := json.Marshal(part)
@@ -96,7 +97,7 @@ func insertOutboundPart(ctx context.Context, q *dbsqlc.Queries, d *omni.Outbound
 		return fmt.Errorf("encoding the content of message %s: %w", id, err)
 	}
 	if err := q.InsertOutbound(ctx, dbsqlc.InsertOutboundParams{ID: id, TenantID: d.TenantID, InstanceID: d.InstanceID,
-		Channel: d.Channel, ChatID: acc.ChatID, PersonID: person, Content: content, Text: part.Text,
+		Channel: d.Channel, ChatID: acc.ChatID, PersonID: with.PersonID, IdentityID: with.IdentityID, Content: content, Text: part.Text,
 		Status: string(acc.Status), ReplyTo: nullID(d.ReplyTo), ReplyToExternal: d.ReplyToExt,
 		CorrelationID: uuid.NullUUID{UUID: d.ID, Valid: true}, Traceparent: d.Traceparent,
 		PartIndex: int32(index), PartCount: int32(acc.Parts), SendAt: d.SendAt, //nolint:gosec // few parts
@@ -106,9 +107,9 @@ func insertOutboundPart(ctx context.Context, q *dbsqlc.Queries, d *omni.Outbound
 	// message.sending says by data.status how far the sending is.
 	return appendEvent(ctx, q, NewEvent{
 		TenantID: d.TenantID, Type: omni.EventMessageSending, Subject: id.String(), InstanceID: d.InstanceID,
-		Channel: d.Channel, ChatID: uuid.NullUUID{UUID: acc.ChatID, Valid: true}, PersonID: person,
+		Channel: d.Channel, ChatID: uuid.NullUUID{UUID: acc.ChatID, Valid: true}, PersonID: with.PersonID,
 		CorrelationID: uuid.NullUUID{UUID: d.ID, Valid: true}, Traceparent: d.Traceparent,
-		Data: acceptedData{MessageID: id, ChatID: acc.ChatID, PersonID: idOf(person), InstanceID: d.InstanceID,
+		Data: acceptedData{MessageID: id, ChatID: acc.ChatID, PersonID: idOf(with.PersonID), InstanceID: d.InstanceID,
 			Direction: omni.DirectionOutbound, Content: content, Part: message.Part{Index: index, Count: acc.Parts}, Status: acc.Status,
 			ReplyTo: d.ReplyTo, SendAt: d.SendAt},
 	})

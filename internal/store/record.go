@@ -19,7 +19,7 @@ import (
 // trip: identities, persons, chats, messages and their events, each written
 // only if it was not there. With floor > 0 it also says that every event of
 // stream CHANNEL up to that sequence is recorded. An error means that nothing
-// was written.
+// was written but whose the accounts are: see claim.
 func (s *Store) Record(ctx context.Context, batch []omni.Envelope, floor uint64) error {
 	sorted := make([]*omni.Envelope, len(batch))
 	for i := range batch {
@@ -27,6 +27,9 @@ func (s *Store) Record(ctx context.Context, batch []omni.Envelope, floor uint64)
 	}
 	sort.SliceStable(sorted, func(i, j int) bool { return recordsBefore(sorted[i], sorted[j]) })
 
+	if err := s.claim(ctx, sorted); err != nil {
+		return err
+	}
 	var b pgx.Batch
 	persons, err := queueRecords(&b, sorted)
 	if err != nil {

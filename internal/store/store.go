@@ -19,9 +19,10 @@ type Store struct {
 	q    *dbsqlc.Queries
 	box  Sealer // nil: rows with secrets can be neither written nor read
 
-	nudge   chan struct{}                                 // see Nudge
-	batches *otter.Cache[batchKey, []byte]                // see TurnBatch
-	inbound *otter.Cache[uuid.UUID, *omni.InboundMessage] // see InboundMessage
+	nudge    chan struct{}                                 // see Nudge
+	batches  *otter.Cache[batchKey, []byte]                // see TurnBatch
+	inbound  *otter.Cache[uuid.UUID, *omni.InboundMessage] // see InboundMessage
+	contacts *otter.Cache[uuid.UUID, contact]              // see claim
 }
 
 // Open connects to Postgres and checks that it answers. maxConns ≤ 0 leaves
@@ -51,8 +52,9 @@ func Open(ctx context.Context, url string, maxConns int32) (*Store, error) {
 	}
 	return &Store{
 		pool: pool, q: dbsqlc.New(pool), nudge: make(chan struct{}, 1),
-		batches: otter.Must(&otter.Options[batchKey, []byte]{MaximumSize: 4096}),
-		inbound: otter.Must(&otter.Options[uuid.UUID, *omni.InboundMessage]{MaximumSize: 4096}),
+		batches:  otter.Must(&otter.Options[batchKey, []byte]{MaximumSize: 4096}),
+		inbound:  otter.Must(&otter.Options[uuid.UUID, *omni.InboundMessage]{MaximumSize: 4096}),
+		contacts: otter.Must(&otter.Options[uuid.UUID, contact]{MaximumSize: 65536}),
 	}, nil
 }
 

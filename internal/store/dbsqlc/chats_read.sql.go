@@ -12,7 +12,7 @@ import (
 )
 
 const GetChat = `-- name: GetChat :one
-SELECT id, tenant_id, instance_id, channel, external_id, type, name, person_id, last_message_at, paused, paused_until, session_epoch, session_started_at, delivering, delivering_until, bot_turns, bot_turn_at, created_at, updated_at FROM chats WHERE id = $1 AND tenant_id = $2
+SELECT id, tenant_id, instance_id, channel, external_id, type, name, person_id, identity_id, last_message_at, paused, paused_until, session_epoch, session_started_at, delivering, delivering_until, bot_turns, bot_turn_at, created_at, updated_at FROM chats WHERE id = $1 AND tenant_id = $2
 `
 
 type GetChatParams struct {
@@ -32,6 +32,7 @@ func (q *Queries) GetChat(ctx context.Context, arg GetChatParams) (Chat, error) 
 		&i.Type,
 		&i.Name,
 		&i.PersonID,
+		&i.IdentityID,
 		&i.LastMessageAt,
 		&i.Paused,
 		&i.PausedUntil,

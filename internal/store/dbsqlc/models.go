@@ -103,6 +103,7 @@ type Chat struct {
 	Type             string
 	Name             string
 	PersonID         uuid.NullUUID
+	IdentityID       uuid.NullUUID
 	LastMessageAt    *time.Time
 	Paused           bool
 	PausedUntil      *time.Time
@@ -216,8 +217,17 @@ type Identity struct {
 	Phone          string
 	Email          string
 	IsBot          bool
+	Pinned         bool
 	FirstSeenAt    time.Time
 	LastSeenAt     time.Time
+}
+
+type IdentityEvidence struct {
+	IdentityID uuid.UUID
+	Kind       string
+	TenantID   string
+	Value      string
+	SeenAt     time.Time
 }
 
 type IngestFloor struct {
@@ -241,6 +251,29 @@ type Instance struct {
 	CreatedAt       time.Time
 	UpdatedAt       time.Time
 	DeletedAt       *time.Time
+}
+
+type Merge struct {
+	ID             uuid.UUID
+	Seq            *int64
+	TenantID       string
+	Kind           string
+	SourcePersonID uuid.UUID
+	TargetPersonID uuid.UUID
+	IdentityIds    []uuid.UUID
+	Automatic      bool
+	MadeBy         string
+	Reason         string
+	Evidence       json.RawMessage
+	Confidence     float64
+	SuggestionID   uuid.NullUUID
+	Absorbed       json.RawMessage
+	Created        bool
+	Owned          json.RawMessage
+	Fields         json.RawMessage
+	CreatedAt      time.Time
+	UndoneAt       *time.Time
+	UndoneBy       string
 }
 
 type Message struct {
@@ -299,10 +332,30 @@ type Person struct {
 	UpdatedAt    time.Time
 }
 
+type PersonSuggestion struct {
+	ID         uuid.UUID
+	TenantID   string
+	IdentityA  uuid.UUID
+	IdentityB  uuid.UUID
+	Reasons    json.RawMessage
+	Confidence float64
+	Status     string
+	MergeID    uuid.NullUUID
+	DecidedBy  string
+	DecidedAt  *time.Time
+	CreatedAt  time.Time
+}
+
 type RelayCursor struct {
 	Name string
 	Xid  string
 	Seq  int64
+}
+
+type SuggestionCursor struct {
+	One bool
+	At  time.Time
+	ID  uuid.UUID
 }
 
 type Turn struct {

@@ -79,10 +79,17 @@ func (q *Queries) ClaimIdempotencyKey(ctx context.Context, arg ClaimIdempotencyK
 }
 
 const EnsureChat = `-- name: EnsureChat :one
-INSERT INTO chats AS c (id, tenant_id, instance_id, channel, external_id, type, name, person_id)
-VALUES ($1, $2, $3, $4, $5, $6, $7, $8)
-ON CONFLICT (id) DO UPDATE SET person_id = coalesce(c.person_id, excluded.person_id)
-RETURNING person_id
+WITH account AS (
+    SELECT i.id, i.person_id FROM identities i WHERE i.id = $9 AND $6::text = 'dm' FOR SHARE
+)
+INSERT INTO chats AS c (id, tenant_id, instance_id, channel, external_id, type, name, person_id, identity_id)
+SELECT $1::uuid, $2::text, $3::uuid, $4::text, $5::text,
+       $6, $7::text, coalesce(a.person_id, $8::uuid), a.id
+FROM (VALUES (1)) AS one (n) LEFT JOIN account a ON true
+ON CONFLICT (id) DO UPDATE SET
+    person_id = CASE WHEN c.identity_id IS NULL THEN coalesce(excluded.person_id, c.person_id) ELSE c.person_id END,
+    identity_id = coalesce(c.identity_id, excluded.identity_id)
+RETURNING person_id, identity_id
 `
 
 type EnsureChatParams struct {
@@ -94,9 +101,17 @@ type EnsureChatParams struct {
 	Type       string
 	Name       string
 	PersonID   uuid.NullUUID
+	AccountID  uuid.UUID
 }
 
-func (q *Queries) EnsureChat(ctx context.Context, arg EnsureChatParams) (uuid.NullUUID, error) {
+type EnsureChatRow struct {
+	PersonID   uuid.NullUUID
+	IdentityID uuid.NullUUID
+}
+
+// On many platforms the account's id is also the id of the chat with it: then it
+// is known whose the chat is. (Locked, so that no merge passes in between.)
+func (q *Queries) EnsureChat(ctx context.Context, arg EnsureChatParams) (EnsureChatRow, error) {
 	row := q.db.QueryRow(ctx, EnsureChat,
 		arg.ID,
 		arg.TenantID,
@@ -106,10 +121,11 @@ func (q *Queries) EnsureChat(ctx context.Context, arg EnsureChatParams) (uuid.Nu
 		arg.Type,
 		arg.Name,
 		arg.PersonID,
+		arg.AccountID,
 	)
-	var person_id uuid.NullUUID
-	err := row.Scan(&person_id)
-	return person_id, err
+	var i EnsureChatRow
+	err := row.Scan(&i.PersonID, &i.IdentityID)
+	return i, err
 }
 
 const ForgetIdempotencyKeys = `-- name: ForgetIdempotencyKeys :execrows
@@ -168,9 +184,9 @@ func (q *Queries) GetIdempotencyKey(ctx context.Context, arg GetIdempotencyKeyPa
 }
 
 const InsertOutbound = `-- name: InsertOutbound :exec
-INSERT INTO messages (id, tenant_id, instance_id, channel, chat_id, person_id, direction, kind, content, text, status,
+INSERT INTO messages (id, tenant_id, instance_id, channel, chat_id, person_id, identity_id, direction, kind, content, text, status,
                       reply_to, reply_to_external, correlation_id, traceparent, part_index, part_count, send_at)
-VALUES ($1, $2, $3, $4, $5, $6, 'outbound', 'message', $7, $8, $9, $10, $11, $12, $13, $14, $15, $16)
+VALUES ($1, $2, $3, $4, $5, $6, $7, 'outbound', 'message', $8, $9, $10, $11, $12, $13, $14, $15, $16, $17)
 `
 
 type InsertOutboundParams struct {
@@ -180,6 +196,7 @@ type InsertOutboundParams struct {
 	Channel         string
 	ChatID          uuid.UUID
 	PersonID        uuid.NullUUID
+	IdentityID      uuid.NullUUID
 	Content         json.RawMessage
 	Text            string
 	Status          string
@@ -200,6 +217,7 @@ func (q *Queries) InsertOutbound(ctx context.Context, arg InsertOutboundParams) 
 		arg.Channel,
 		arg.ChatID,
 		arg.PersonID,
+		arg.IdentityID,
 		arg.Content,
 		arg.Text,
 		arg.Status,

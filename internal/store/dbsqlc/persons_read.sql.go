@@ -37,7 +37,7 @@ func (q *Queries) GetPerson(ctx context.Context, arg GetPersonParams) (Person, e
 }
 
 const PersonDM = `-- name: PersonDM :one
-SELECT id, tenant_id, instance_id, channel, external_id, type, name, person_id, last_message_at, paused, paused_until, session_epoch, session_started_at, delivering, delivering_until, bot_turns, bot_turn_at, created_at, updated_at FROM chats
+SELECT id, tenant_id, instance_id, channel, external_id, type, name, person_id, identity_id, last_message_at, paused, paused_until, session_epoch, session_started_at, delivering, delivering_until, bot_turns, bot_turn_at, created_at, updated_at FROM chats
 WHERE instance_id = $1 AND person_id = $2 AND type = 'dm'
 ORDER BY last_message_at DESC NULLS LAST, updated_at DESC
 LIMIT 1
@@ -61,6 +61,7 @@ func (q *Queries) PersonDM(ctx context.Context, arg PersonDMParams) (Chat, error
 		&i.Type,
 		&i.Name,
 		&i.PersonID,
+		&i.IdentityID,
 		&i.LastMessageAt,
 		&i.Paused,
 		&i.PausedUntil,
@@ -77,7 +78,7 @@ func (q *Queries) PersonDM(ctx context.Context, arg PersonDMParams) (Chat, error
 }
 
 const PersonIdentities = `-- name: PersonIdentities :many
-SELECT id, tenant_id, instance_id, channel, platform_user_id, person_id, name, username, phone, email, is_bot, first_seen_at, last_seen_at FROM identities WHERE person_id = $1 AND tenant_id = $2 ORDER BY last_seen_at DESC, id
+SELECT id, tenant_id, instance_id, channel, platform_user_id, person_id, name, username, phone, email, is_bot, pinned, first_seen_at, last_seen_at FROM identities WHERE person_id = $1 AND tenant_id = $2 ORDER BY last_seen_at DESC, id
 `
 
 type PersonIdentitiesParams struct {
@@ -106,6 +107,7 @@ func (q *Queries) PersonIdentities(ctx context.Context, arg PersonIdentitiesPara
 			&i.Phone,
 			&i.Email,
 			&i.IsBot,
+			&i.Pinned,
 			&i.FirstSeenAt,
 			&i.LastSeenAt,
 		); err != nil {

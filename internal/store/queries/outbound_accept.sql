@@ -16,15 +16,24 @@ WHERE k.tenant_id = $1 AND k.key_hash = $2;
 SELECT EXISTS (SELECT FROM messages WHERE id = $1);
 
 -- name: EnsureChat :one
-INSERT INTO chats AS c (id, tenant_id, instance_id, channel, external_id, type, name, person_id)
-VALUES ($1, $2, $3, $4, $5, $6, $7, $8)
-ON CONFLICT (id) DO UPDATE SET person_id = coalesce(c.person_id, excluded.person_id)
-RETURNING person_id;
+-- On many platforms the account's id is also the id of the chat with it: then it
+-- is known whose the chat is. (Locked, so that no merge passes in between.)
+WITH account AS (
+    SELECT i.id, i.person_id FROM identities i WHERE i.id = sqlc.arg(account_id) AND sqlc.arg(type)::text = 'dm' FOR SHARE
+)
+INSERT INTO chats AS c (id, tenant_id, instance_id, channel, external_id, type, name, person_id, identity_id)
+SELECT sqlc.arg(id)::uuid, sqlc.arg(tenant_id)::text, sqlc.arg(instance_id)::uuid, sqlc.arg(channel)::text, sqlc.arg(external_id)::text,
+       sqlc.arg(type), sqlc.arg(name)::text, coalesce(a.person_id, sqlc.narg(person_id)::uuid), a.id
+FROM (VALUES (1)) AS one (n) LEFT JOIN account a ON true
+ON CONFLICT (id) DO UPDATE SET
+    person_id = CASE WHEN c.identity_id IS NULL THEN coalesce(excluded.person_id, c.person_id) ELSE c.person_id END,
+    identity_id = coalesce(c.identity_id, excluded.identity_id)
+RETURNING person_id, identity_id;
 
 -- name: InsertOutbound :exec
-INSERT INTO messages (id, tenant_id, instance_id, channel, chat_id, person_id, direction, kind, content, text, status,
+INSERT INTO messages (id, tenant_id, instance_id, channel, chat_id, person_id, identity_id, direction, kind, content, text, status,
                       reply_to, reply_to_external, correlation_id, traceparent, part_index, part_count, send_at)
-VALUES ($1, $2, $3, $4, $5, $6, 'outbound', 'message', $7, $8, $9, $10, $11, $12, $13, $14, $15, $16);
+VALUES ($1, $2, $3, $4, $5, $6, $7, 'outbound', 'message', $8, $9, $10, $11, $12, $13, $14, $15, $16, $17);
 
 -- name: MarkOutboundStarted :exec
 UPDATE idempotency_keys SET started_at = now() WHERE tenant_id = $1 AND message_id = $2 AND started_at IS NULL;
