@@ -97,6 +97,7 @@ type TurnView struct {
 	Wait     time.Duration `json:"wait,omitempty"`    // StateWait, StateLeader: until the next turn.Close
 	Outcome  string        `json:"outcome,omitempty"` // StateFinished
 	Messages int           `json:"messages,omitempty"`
+	Agent    string        `json:"agent,omitempty"` // who answers, as in TurnRef
 
 	// Interrupt is the turn that turn.Join found answering where the instance
 	// interrupts: turn.Yield is next.

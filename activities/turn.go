@@ -21,6 +21,7 @@ type TurnRef struct {
 	Leader      uuid.UUID `json:"leader"` // message id; the correlation id of the turn's events
 	Traceparent string    `json:"traceparent,omitempty"`
 	ReceivedAt  time.Time `json:"received_at,omitzero"` // when the leader came in; unknown to who adopts
+	Agent       string    `json:"agent,omitempty"`      // who answers: "" for the instance's own, else an agent's id
 }
 
 // CloseInput is the input of turn.Close.

@@ -18,7 +18,8 @@ CREATE TYPE turn_view AS (
     answered boolean,  -- the answer is stored
     suspect  uuid,     -- an overdue turn: somebody should ask Temporal about it
     batch    jsonb,    -- closed: the messages, by sequence, as they read now
-    interrupt uuid     -- the turn to interrupt, or that was
+    interrupt uuid,    -- the turn to interrupt, or that was
+    agent    text      -- which agent answers
 );
 
 -- What a reaction in a batch is a reaction to: one of our messages.
@@ -74,7 +75,7 @@ CREATE FUNCTION turn_seen(t turns, p_message uuid, p_workflow text) RETURNS turn
 DECLARE
     v turn_view;
 BEGIN
-    v.turn_id := t.id; v.epoch := t.epoch; v.leader := t.leader; v.outcome := t.outcome;
+    v.turn_id := t.id; v.epoch := t.epoch; v.leader := t.leader; v.outcome := t.outcome; v.agent := t.agent;
     v.answered := t.part_count IS NOT NULL;
     v.state := turn_state(t, p_message, p_workflow);
     IF v.state = 'leader' THEN
@@ -152,7 +153,7 @@ END $$;
 CREATE FUNCTION turn_hold(t turns, p_media_within interval, now_ timestamptz, p_step text, p_started timestamptz, p_attempt int)
 RETURNS turn_view LANGUAGE plpgsql AS $$
 DECLARE
-    v     turn_view := (NULL, t.id, t.epoch, t.leader, NULL, NULL, NULL, false, NULL, NULL, NULL);
+    v     turn_view := (NULL, t.id, t.epoch, t.leader, NULL, NULL, NULL, false, NULL, NULL, NULL, t.agent);
     other turns;
     wait  interval := t.quiet_at - now_;
 BEGIN
@@ -196,14 +197,15 @@ RETURNS turn_view LANGUAGE plpgsql AS $$
 DECLARE
     v turn_view;
 BEGIN
-    v := ('closed', t.id, t.epoch, t.leader, NULL, NULL, jsonb_array_length(p_batch), false, NULL, p_batch, NULL);
+    v := ('closed', t.id, t.epoch, t.leader, NULL, NULL, jsonb_array_length(p_batch), false, NULL, p_batch, NULL, t.agent);
     INSERT INTO events (id, tenant_id, type, subject, instance_id, channel, chat_id, correlation_id, data)
     SELECT uuid_v7(), t.tenant_id, e.type, t.id::text, t.instance_id, t.channel, t.chat_id, t.leader, e.data
     FROM (VALUES
         (1, 'turn.started', jsonb_build_object('turnId', t.id, 'chatId', t.chat_id, 'instanceId', t.instance_id, 'leader', t.leader,
             'epoch', t.epoch, 'messageIds', jsonb_path_query_array(p_batch, '$[*].id')) || step_data(p_step, p_started, p_attempt)),
         (2, 'agent.request', jsonb_build_object('turnId', t.id, 'chatId', t.chat_id, 'instanceId', t.instance_id,
-            'messageId', t.leader, 'provider', p_provider, 'messages', v.messages, 'sessionKey', t.session_key))
+            'messageId', t.leader, 'provider', p_provider, 'messages', v.messages, 'sessionKey', t.session_key)
+            || CASE t.agent WHEN 'instance' THEN '{}' ELSE jsonb_build_object('agentId', t.agent) END)
     ) AS e(n, type, data) ORDER BY e.n;
     RETURN v;
 END $$;
@@ -310,10 +312,10 @@ BEGIN
     -- (One query: each assignment of its own would cost as much.)
     SELECT p_turn, m.tenant_id, m.instance_id, m.channel, p_chat, p_session, p_message, p_workflow, 1, now_,
            m.seq, p_quiet, now_ + least(p_quiet, p_cap), now_ + p_cap, CASE WHEN p_media THEN ARRAY[p_message] ELSE '{}' END,
-           CASE WHEN p_media THEN now_ + p_media_within END, 'collecting', now_ + p_quiet + interval '60 seconds'
+           CASE WHEN p_media THEN now_ + p_media_within END, 'collecting', now_ + p_quiet + interval '60 seconds', p_agent
     INTO t.id, t.tenant_id, t.instance_id, t.channel, t.chat_id, t.session_key, t.leader, t.workflow_id, t.epoch, t.last_at,
          t.last_seq, t.quiet_for, t.quiet_at, t.latest_at, t.media_pending,
-         t.media_until, t.state, t.due_at;
+         t.media_until, t.state, t.due_at, t.agent;
     IF p_close THEN
         v := turn_hold(t, p_media_within, now_, 'turn.Join', p_started, p_attempt);
         IF v.state IS NULL THEN

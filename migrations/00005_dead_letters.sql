@@ -168,7 +168,7 @@ DECLARE
     other turns;
     now_  timestamptz := clock_timestamp();
 BEGIN
-    v.turn_id := t.id; v.epoch := t.epoch; v.leader := t.leader; v.answered := t.part_count IS NOT NULL;
+    v.turn_id := t.id; v.epoch := t.epoch; v.leader := t.leader; v.answered := t.part_count IS NOT NULL; v.agent := t.agent;
     SELECT * INTO other FROM turns WHERE chat_id = t.chat_id AND state = 'answering';
     IF NOT FOUND THEN
         SELECT * INTO other FROM turns

@@ -95,6 +95,7 @@ BEGIN
     IF NOT FOUND OR i.deleted_at IS NOT NULL OR i.disabled THEN
         RETURN 'instance';
     ELSIF jsonb_typeof(i.settings -> 'agent') IS DISTINCT FROM 'object'
+       AND NOT EXISTS (SELECT FROM turns t JOIN agents a ON a.id::text = t.agent WHERE t.id = f.turn_id AND a.deleted_at IS NULL)
        OR NOT EXISTS (SELECT FROM jsonb_array_elements(coalesce(i.settings #> '{messaging,followUps}', '[]')) AS x(spec)
                       WHERE (x.spec ->> 'afterSeconds')::int = f.after_seconds) THEN
         RETURN 'settings';

@@ -9,6 +9,7 @@ import (
 	"go.opentelemetry.io/otel/trace"
 	"go.temporal.io/sdk/client"
 
+	"github.com/omnihub/omni/activities"
 	"github.com/omnihub/omni/activities/access"
 	"github.com/omnihub/omni/activities/agent"
 	"github.com/omnihub/omni/activities/deliver"
@@ -35,6 +36,7 @@ type StepStore interface {
 type Deps struct {
 	Store     *store.Store
 	Instances *store.InstanceCache
+	Agents    *store.AgentCache // nil: there are only instances' own
 	Bus       *bus.Bus
 	Temporal  client.Client
 	Engine    *durable.Engine
@@ -58,6 +60,14 @@ type Deps struct {
 	// something there that dies at a chosen moment. Nil: Store and Bus.
 	Steps   StepStore
 	Gateway deliver.Gateway
+}
+
+// agents is the cache as the steps take it: no pointer to nothing in an interface.
+func (d Deps) agents() activities.Agents {
+	if d.Agents == nil {
+		return nil
+	}
+	return d.Agents
 }
 
 // Latencies are what the last calls took, of agents and of channels. The zero

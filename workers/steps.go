@@ -35,9 +35,9 @@ func newSteps(d Deps) steps {
 	return steps{
 		identity: &identity.Activities{Store: store, Log: d.Bus, Instances: d.Instances},
 		access:   &access.Activities{Store: store, Instances: d.Instances, Engine: d.Engine},
-		turn: &turn.Activities{Store: store, Instances: d.Instances, Quick: d.Latencies.agents(d), Typing: d.Bus, Engine: d.Engine,
+		turn: &turn.Activities{Store: store, Instances: d.Instances, Agents: d.agents(), Quick: d.Latencies.agents(d), Typing: d.Bus, Engine: d.Engine,
 			Cancels: d.Bus, AgentHere: d.AgentHere},
-		agent: &agent.Activities{Store: store, Provider: d.Providers, Instances: d.Instances, Cancels: d.Bus,
+		agent: &agent.Activities{Store: store, Provider: d.Providers, Instances: d.Instances, Agents: d.agents(), Cancels: d.Bus,
 			Capabilities: capabilities, Quick: d.Latencies.agents(d), Deliveries: &d.Latencies.channels,
 			Typer: typer{gateway}, Streams: d.Bus, Observe: d.Metrics.Agent},
 		deliver: &deliver.Activities{Store: store, Gateway: gateway, Instances: d.Instances, Cancels: d.Bus,

@@ -110,7 +110,7 @@ func (t *turn) lead(ctx workflow.Context, view activities.TurnView) (MessageResu
 // adopt takes over what a view says of the turn this workflow is in.
 func (t *turn) adopt(view activities.TurnView) {
 	if view.TurnID.Valid {
-		t.ref.TurnID, t.ref.Epoch = view.TurnID.UUID, view.Epoch
+		t.ref.TurnID, t.ref.Epoch, t.ref.Agent = view.TurnID.UUID, view.Epoch, view.Agent
 	}
 	if view.Leader.Valid {
 		t.ref.Leader = view.Leader.UUID

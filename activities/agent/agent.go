@@ -6,6 +6,7 @@ import (
 
 	"github.com/google/uuid"
 
+	"github.com/omnihub/omni/activities"
 	"github.com/omnihub/omni/channels"
 	"github.com/omnihub/omni/channels/message"
 	"github.com/omnihub/omni/internal/omni"
@@ -60,6 +61,7 @@ type Activities struct {
 	Store        Store
 	Provider     Provider
 	Instances    Instances
+	Agents       activities.Agents // nil: there are only instances' own
 	Cancels      Cancels
 	Capabilities func(channelType string) channels.Capabilities
 	Quick        *Quick

@@ -35,6 +35,9 @@ func (a *Activities) GiveUp(ctx context.Context, in activities.GiveUpInput) (act
 	case err != nil:
 		return activities.ReplyOutput{}, fmt.Errorf("reading instance %s: %w", in.Turn.InstanceID, err)
 	}
+	if c.inst, err = activities.Answering(ctx, a.Agents, c.inst, in.Turn.Agent); err != nil {
+		return activities.ReplyOutput{}, err
+	}
 	if c.inst.Settings.Agent == nil || c.inst.Settings.Agent.FallbackText == "" {
 		return activities.ReplyOutput{State: activities.StateClosed}, nil
 	}

@@ -13,8 +13,9 @@ import (
 
 // LatencyLog remembers how long agents took, across restarts.
 type LatencyLog interface {
-	// AgentLatencies returns the last ones of an instance, oldest first.
-	AgentLatencies(ctx context.Context, instance uuid.UUID, limit int) ([]time.Duration, error)
+	// AgentLatencies returns the last ones of an agent, oldest first: of the
+	// instance's own ("") in that instance, of any other wherever it answered.
+	AgentLatencies(ctx context.Context, instance uuid.UUID, agent string, limit int) ([]time.Duration, error)
 }
 
 // Quick knows which agents have been quick of late: those may be called while
@@ -24,7 +25,7 @@ type Quick struct {
 
 	calls  omni.Latencies
 	mu     sync.Mutex
-	loaded map[uuid.UUID]bool
+	loaded map[string]bool
 }
 
 // loadLatencies is how much of the log is read; the window of Latencies.
@@ -62,24 +63,32 @@ func (q *Quick) Observe(inst *omni.Instance, took time.Duration) {
 func (q *Quick) load(ctx context.Context, inst *omni.Instance) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	if q.Log == nil || q.loaded[inst.ID] {
+	if q.Log == nil || q.loaded[owner(inst)] {
 		return
 	}
-	took, err := q.Log.AgentLatencies(ctx, inst.ID, loadLatencies)
+	took, err := q.Log.AgentLatencies(ctx, inst.ID, inst.AgentKey, loadLatencies)
 	if err != nil {
 		return
 	}
 	if q.loaded == nil {
-		q.loaded = map[uuid.UUID]bool{}
+		q.loaded = map[string]bool{}
 	}
-	q.loaded[inst.ID] = true
+	q.loaded[owner(inst)] = true
 	for _, d := range took {
 		q.calls.Observe(latencyKey(inst), d)
 	}
 }
 
+// owner of the latencies: an agent by itself is as quick in every instance.
+func owner(inst *omni.Instance) string {
+	if inst.AgentKey != "" {
+		return inst.AgentKey
+	}
+	return inst.ID.String()
+}
+
 // latencyKey names an agent: with another model, it is another one.
 func latencyKey(inst *omni.Instance) string {
 	a := inst.Settings.Agent
-	return strings.Join([]string{inst.ID.String(), a.Provider, a.APIURL, a.Model}, "\n")
+	return strings.Join([]string{owner(inst), a.Provider, a.APIURL, a.Model}, "\n")
 }

@@ -19,7 +19,7 @@ type latencyLog struct {
 	asked int
 }
 
-func (l *latencyLog) AgentLatencies(context.Context, uuid.UUID, int) ([]time.Duration, error) {
+func (l *latencyLog) AgentLatencies(context.Context, uuid.UUID, string, int) ([]time.Duration, error) {
 	l.asked++
 	return l.took, l.err
 }

@@ -95,6 +95,13 @@ func (c *call) configure(ctx context.Context) error {
 		return applicationError(&omni.AgentError{Kind: omni.AgentUnsupported, Reason: "the instance is gone"})
 	case err != nil:
 		return fmt.Errorf("reading instance %s: %w", c.turn.InstanceID, err)
+	}
+	if inst, err = activities.Answering(ctx, c.Agents, inst, c.turn.Agent); err != nil {
+		return err
+	}
+	switch {
+	case inst.Settings.Agent == nil && c.turn.Agent != "":
+		return applicationError(&omni.AgentError{Kind: omni.AgentUnsupported, Reason: "the agent " + c.turn.Agent + " is gone"})
 	case inst.Settings.Agent == nil:
 		return applicationError(&omni.AgentError{Kind: omni.AgentUnsupported, Reason: "the instance has no agent"})
 	}

@@ -415,7 +415,7 @@ func TestGiveUp(t *testing.T) {
 	var attempts int
 	require.NoError(t, w.st.Pool().QueryRow(t.Context(), `SELECT attempts FROM dead_letters WHERE turn_id = $1`, turn.TurnID).Scan(&attempts))
 	require.Equal(t, 2, attempts)
-	took, err := w.st.AgentLatencies(t.Context(), w.inst.ID, 20)
+	took, err := w.st.AgentLatencies(t.Context(), w.inst.ID, "", 20)
 	require.NoError(t, err)
 	require.Empty(t, took, "a fallback says nothing of how quick the agent is")
 }

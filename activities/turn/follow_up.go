@@ -55,7 +55,7 @@ func (a *Activities) arm(ctx context.Context, f omni.PendingFollowUp) error {
 // Claim is followup.Claim.
 func (a *Activities) Claim(ctx context.Context, in activities.ClaimInput) (activities.TurnView, error) {
 	attempt := activities.NewAttempt(ctx)
-	inst, err := a.instance(ctx, in.FollowUp.InstanceID)
+	base, inst, err := a.answering(ctx, activities.TurnRef{InstanceID: in.FollowUp.InstanceID, TurnID: in.FollowUp.TurnID})
 	if err != nil {
 		return activities.TurnView{}, err
 	}
@@ -64,7 +64,7 @@ func (a *Activities) Claim(ctx context.Context, in activities.ClaimInput) (activ
 	if err != nil {
 		return activities.TurnView{}, err
 	}
-	return a.view(ctx, v, inst), nil
+	return a.view(ctx, v, base)
 }
 
 // sweepFollowUps arms what was left unarmed. One whose workflow is gone before

@@ -14,18 +14,29 @@ import (
 // Join is turn.Join.
 func (a *Activities) Join(ctx context.Context, in activities.JoinInput) (activities.TurnView, error) {
 	attempt := activities.NewAttempt(ctx)
-	inst, err := a.instance(ctx, in.Message.InstanceID)
+	base, err := a.instance(ctx, in.Message.InstanceID)
 	if err != nil {
 		return activities.TurnView{}, err
 	}
-	refusal, err := a.refusal(ctx, inst, in.Message)
+	m, err := a.Store.InboundMessage(ctx, in.Message.MessageID)
 	if err != nil {
 		return activities.TurnView{}, err
 	}
-	p := joinParams(in, inst, refusal, attempt)
+	inst, agent, err := a.route(ctx, base, omni.RouteSubject{ChatID: in.Message.ChatID, PersonID: in.PersonID, ChatType: m.Facts.ChatType})
+	if err != nil {
+		return activities.TurnView{}, err
+	}
+	refusal, err := a.refusal(ctx, inst, m, in.Message.ChatID)
+	if err != nil {
+		return activities.TurnView{}, err
+	}
+	p := joinParams(in, inst, agent, refusal, attempt)
 	if p.Refuse == string(omni.RefusedReset) {
 		v, err := a.Store.ResetByMessage(ctx, p.ChatID, p.MessageID, p.WorkflowID, p.Refuse)
-		return a.view(ctx, v, inst), err
+		if err != nil {
+			return activities.TurnView{}, err
+		}
+		return a.view(ctx, v, base)
 	}
 	v, err := a.Store.JoinTurn(ctx, p)
 	if err != nil {
@@ -40,35 +51,43 @@ func (a *Activities) Join(ctx context.Context, in activities.JoinInput) (activit
 			return activities.TurnView{}, err
 		}
 	}
-	return a.view(ctx, v, inst), nil
+	return a.view(ctx, v, base)
+}
+
+// route is the instance with the agent that answers a subject, and how a turn
+// names that one.
+func (a *Activities) route(ctx context.Context, inst *omni.Instance, s omni.RouteSubject) (*omni.Instance, string, error) {
+	choice := omni.ChooseAgent(inst, s)
+	if choice.Key == "" {
+		return inst.AnsweredBy(nil), omni.InstanceAgent, nil
+	}
+	answering, err := activities.Answering(ctx, a.Agents, inst, choice.Key)
+	return answering, choice.Key, err
 }
 
 // refusal says why a message is not for us. Whether it answers, or reacts to,
 // something of ours is looked up only where it matters and the channel, which
 // knows it on some platforms, has not said so.
-func (a *Activities) refusal(ctx context.Context, inst *omni.Instance, ref activities.MessageRef) (omni.Refusal, error) {
-	m, err := a.Store.InboundMessage(ctx, ref.MessageID)
-	if err != nil {
-		return "", err
-	}
+func (a *Activities) refusal(ctx context.Context, inst *omni.Instance, m *omni.InboundMessage, chat uuid.UUID) (omni.Refusal, error) {
 	refusal := omni.Refuse(inst.Settings, m, time.Now())
 	if !refusal.LooksAtTarget() || m.TargetExternalID == "" {
 		return refusal, nil
 	}
 	target := *m
-	if target.Facts.ReplyToMe, err = a.Store.WroteMessage(ctx, inst.ID, ref.ChatID, m.TargetExternalID); err != nil {
+	var err error
+	if target.Facts.ReplyToMe, err = a.Store.WroteMessage(ctx, inst.ID, chat, m.TargetExternalID); err != nil {
 		return "", err
 	}
 	return omni.Refuse(inst.Settings, &target, time.Now()), nil
 }
 
-func joinParams(in activities.JoinInput, inst *omni.Instance, refusal omni.Refusal, attempt omni.Attempt) omni.JoinParams {
+func joinParams(in activities.JoinInput, inst *omni.Instance, agent string, refusal omni.Refusal, attempt omni.Attempt) omni.JoinParams {
 	cfg := inst.Settings.Messaging
 	quiet, quietCap := omni.Quiet(cfg, in.Message.MessageID)
 	return omni.JoinParams{
 		ChatID: in.Message.ChatID, MessageID: in.Message.MessageID, WorkflowID: in.WorkflowID,
 		TurnID:     omni.TurnID(in.Message.MessageID, 0),
-		SessionKey: omni.SessionKey(agentOf(inst).Session, in.Message.ChatID, in.PersonID), Agent: "instance",
+		SessionKey: omni.SessionKey(agentOf(inst).Session, in.Message.ChatID, in.PersonID), Agent: agent,
 		Refuse: string(refusal), Quiet: quiet, QuietCap: quietCap,
 		// Attachments are recorded, not processed, so nothing is pending.
 		Close: quiet == 0, Interrupt: cfg.WhenBusy == omni.WhenBusyInterrupt, Closing: closingParams(inst), Attempt: attempt,
@@ -78,7 +97,7 @@ func joinParams(in activities.JoinInput, inst *omni.Instance, refusal omni.Refus
 // Close is turn.Close.
 func (a *Activities) Close(ctx context.Context, in activities.CloseInput) (activities.TurnView, error) {
 	attempt := activities.NewAttempt(ctx)
-	inst, err := a.instance(ctx, in.Turn.InstanceID)
+	base, inst, err := a.answering(ctx, in.Turn)
 	if err != nil {
 		return activities.TurnView{}, err
 	}
@@ -99,7 +118,7 @@ func (a *Activities) Close(ctx context.Context, in activities.CloseInput) (activ
 			return activities.TurnView{}, err
 		}
 	}
-	return a.view(ctx, v, inst), nil
+	return a.view(ctx, v, base)
 }
 
 // typing says who types in a chat. Where nobody can tell, nobody does: typing
@@ -124,7 +143,11 @@ func (a *Activities) Ready(ctx context.Context, in activities.ReadyInput) (activ
 	if err != nil {
 		return activities.ReadyOutput{}, err
 	}
-	out := activities.ReadyOutput{Turn: a.view(ctx, v, inst)}
+	seen, err := a.view(ctx, v, inst)
+	if err != nil {
+		return activities.ReadyOutput{}, err
+	}
+	out := activities.ReadyOutput{Turn: seen}
 	if wake != "" {
 		out.Wake = []string{wake}
 	}

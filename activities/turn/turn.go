@@ -32,6 +32,8 @@ type Store interface {
 	AdoptTurn(ctx context.Context, t omni.SuspectTurn, newWorkflowID string) (epoch int, ok bool, err error)
 	// ResetByMessage begins the chat's session anew, once; the message is not answered.
 	ResetByMessage(ctx context.Context, chat, messageID uuid.UUID, workflowID, reason string) (omni.TurnView, error)
+	// TurnAgent reads which agent answers a turn.
+	TurnAgent(ctx context.Context, turn uuid.UUID) (string, error)
 	FollowUpStore
 }
 
@@ -74,6 +76,7 @@ type Cancels interface {
 type Activities struct {
 	Store     Store
 	Instances Instances
+	Agents    activities.Agents // nil: there are only instances' own
 	Quick     Quick
 	Typing    Typing
 	Engine    Engine
@@ -97,17 +100,40 @@ const (
 
 // view turns what the database said into what the workflow sees. Refs of the
 // configuration are fixed here, when the turn closes.
-func (a *Activities) view(ctx context.Context, v omni.TurnView, inst *omni.Instance) activities.TurnView {
+func (a *Activities) view(ctx context.Context, v omni.TurnView, inst *omni.Instance) (activities.TurnView, error) {
 	out := activities.TurnView{State: activities.TurnState(v.State), TurnID: v.TurnID, Epoch: v.Epoch, Leader: v.Leader,
 		Wait: v.Wait, Outcome: v.Outcome, Messages: v.Messages, Answered: v.Answered, Interrupt: v.Interrupt}
+	if v.Agent != omni.InstanceAgent {
+		out.Agent = v.Agent
+	}
 	if out.State == activities.StateClosed {
+		inst, err := activities.Answering(ctx, a.Agents, inst, v.Agent)
+		if err != nil {
+			return out, err
+		}
 		agent := agentOf(inst)
 		out.QuickAgent = a.Quick.Agent(ctx, inst)
 		out.AgentTimeout = time.Duration(agent.TimeoutSeconds) * time.Second
 		out.AgentHere = a.AgentHere
 		out.AgentRetryFor = time.Duration(agent.RetryForSeconds) * time.Second
 	}
-	return out
+	return out, nil
+}
+
+// answering is the instance of a turn (base), and the same with the agent that
+// answers that turn. Who adopts a turn is not told which: then the row says it.
+func (a *Activities) answering(ctx context.Context, turn activities.TurnRef) (base, inst *omni.Instance, err error) {
+	if base, err = a.instance(ctx, turn.InstanceID); err != nil {
+		return nil, nil, err
+	}
+	agent := turn.Agent
+	if agent == "" && (base.Settings.Routed || base.Settings.AgentID != nil) {
+		if agent, err = a.Store.TurnAgent(ctx, turn.TurnID); err != nil && !errors.Is(err, omni.ErrNotFound) {
+			return nil, nil, err
+		}
+	}
+	inst, err = activities.Answering(ctx, a.Agents, base, agent)
+	return base, inst, err
 }
 
 // instance reads an instance. One that was deleted while its messages were

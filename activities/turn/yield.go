@@ -13,7 +13,7 @@ import (
 // Yield is turn.Yield: the messages of a turn that answers become this one's,
 // if it may still be interrupted.
 func (a *Activities) Yield(ctx context.Context, in activities.YieldInput) (activities.TurnView, error) {
-	inst, err := a.instance(ctx, in.Turn.InstanceID)
+	base, inst, err := a.answering(ctx, in.Turn)
 	if err != nil {
 		return activities.TurnView{}, err
 	}
@@ -39,5 +39,5 @@ func (a *Activities) Yield(ctx context.Context, in activities.YieldInput) (activ
 			return activities.TurnView{}, err
 		}
 	}
-	return a.view(ctx, v, inst), nil
+	return a.view(ctx, v, base)
 }

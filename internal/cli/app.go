@@ -56,6 +56,7 @@ type app struct {
 	log       *slog.Logger
 	store     *store.Store
 	instances *store.InstanceCache
+	agents    *store.AgentCache
 	nats      *nats.Conn
 	bus       *bus.Bus
 	temporal  client.Client
@@ -116,8 +117,11 @@ func (a *app) openBus(ctx context.Context) error {
 	if a.bus, err = bus.Open(ctx, conn, a.log); err != nil {
 		return fmt.Errorf("NATS_URL: %w", err)
 	}
-	a.instances = store.NewInstanceCache(a.store, instanceTTL)
-	stop, err := a.bus.OnInstanceChanged(func(id uuid.UUID) { a.instances.Invalidate(id) })
+	a.instances, a.agents = store.NewInstanceCache(a.store, instanceTTL), store.NewAgentCache(a.store, instanceTTL)
+	stop, err := a.bus.OnInstanceChanged(func(id uuid.UUID) {
+		a.instances.Invalidate(id)
+		a.agents.Invalidate(id)
+	})
 	if err != nil {
 		return err
 	}
@@ -175,7 +179,7 @@ func (a *app) openOutside(context.Context) error {
 // addRoles builds the services, in the order they start.
 func (a *app) addRoles() error {
 	deps := workers.Deps{
-		Store: a.store, Instances: a.instances, Bus: a.bus, Temporal: a.temporal, Engine: a.engine,
+		Store: a.store, Instances: a.instances, Agents: a.agents, Bus: a.bus, Temporal: a.temporal, Engine: a.engine,
 		HTTP: a.http, Providers: a.providers, Log: a.log, Metrics: a.tel.Metrics, Meter: a.tel.Meter, Tracer: a.tel.Tracer,
 		Owner: a.owner, Process: uuid.NewString(), PublicURL: a.publicURL(), Latencies: &workers.Latencies{},
 		AgentHere: slices.Contains(a.roles, workers.RoleAgent),

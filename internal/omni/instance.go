@@ -18,6 +18,8 @@ type Instance struct {
 	Settings        InstanceSettings
 	ChannelConfig   json.RawMessage // secrets in the clear; never leaves the process
 	AgentAPIKey     string          // secret
+	AgentKey        string          // which agent Settings.Agent is: "" for the instance's own (AnsweredBy)
+	Routes          []AgentRoute    // sorted; only where the instance was read to answer
 	Status          channels.Status
 	StatusReason    string
 	LastConnectedAt *time.Time
@@ -30,10 +32,13 @@ type Instance struct {
 // InstanceSettings is what of an instance's configuration is no secret. Its
 // JSON is the contract's, without channelConfig and agent.apiKey.
 type InstanceSettings struct {
-	Agent     *AgentConfig    `json:"agent,omitempty"` // nil: the instance only records
+	Agent     *AgentConfig    `json:"agent,omitempty"`   // nil: the instance only records
+	AgentID   *uuid.UUID      `json:"agentId,omitempty"` // an agent by itself, in the place of Agent
 	Messaging MessagingConfig `json:"messaging"`
 	Media     MediaConfig     `json:"media"`
 	Access    AccessConfig    `json:"access"`
+
+	Routed bool `json:"-"` // some of its chats or persons have agents of their own
 }
 
 // AgentConfig says who answers. The API key is kept apart (Instance.AgentAPIKey).

@@ -53,6 +53,5 @@ func (l *Latencies) Quick(key string) bool {
 	if len(calls) < latencyEnough {
 		return false
 	}
-	slices.Sort(calls)
-	return calls[(len(calls)*95+99)/100-1] < quickWithin
+	return percentile(calls, 95) < quickWithin
 }

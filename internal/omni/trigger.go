@@ -34,7 +34,7 @@ func (r Refusal) LooksAtTarget() bool { return r == RefusedNotForUs || r == Refu
 // is seen to where turns begin.
 func Refuse(s InstanceSettings, m *InboundMessage, now time.Time) Refusal {
 	switch {
-	case s.Agent == nil:
+	case !s.MayAnswer():
 		return RefusedNoAgent
 	case m.FromMe:
 		return RefusedOwn

@@ -28,6 +28,7 @@ type TurnView struct {
 	Answered bool
 	Suspect  uuid.NullUUID // an overdue turn: ask Temporal whether its workflow lives
 
+	Agent     string        // which agent answers: InstanceAgent or an agent's id
 	Interrupt uuid.NullUUID // JoinTurn: the turn to interrupt; YieldTurn: the one that was
 }
 

@@ -77,12 +77,19 @@ func (s *Store) AgentAttempts(ctx context.Context, turn uuid.UUID) (int, error) 
 	return int(n), nil
 }
 
-// AgentLatencies returns how long the instance's agent took in its last
-// turns, oldest first.
-func (s *Store) AgentLatencies(ctx context.Context, instance uuid.UUID, limit int) ([]time.Duration, error) {
-	rows, err := s.q.AgentLatencies(ctx, dbsqlc.AgentLatenciesParams{InstanceID: instance, Limit: int32(limit)})
+// AgentLatencies returns how long an agent took in its last turns, oldest
+// first: the instance's own (agent "") in that instance, any other wherever it
+// answered.
+func (s *Store) AgentLatencies(ctx context.Context, instance uuid.UUID, agent string, limit int) ([]time.Duration, error) {
+	var rows []int32
+	var err error
+	if agent == "" {
+		rows, err = s.q.AgentLatencies(ctx, dbsqlc.AgentLatenciesParams{InstanceID: instance, RowLimit: int32(limit)})
+	} else {
+		rows, err = s.q.SharedAgentLatencies(ctx, dbsqlc.SharedAgentLatenciesParams{Agent: agent, RowLimit: int32(limit)})
+	}
 	if err != nil {
-		return nil, fmt.Errorf("reading how quick the agent of instance %s was: %w", instance, err)
+		return nil, fmt.Errorf("reading how quick the agent %s of instance %s was: %w", agent, instance, err)
 	}
 	took := make([]time.Duration, len(rows))
 	for i, ms := range rows {

@@ -39,14 +39,20 @@ func (s *Store) CreateInstance(ctx context.Context, in omni.Instance) (*omni.Ins
 	return s.instance(row)
 }
 
-// Instance reads one instance with its secrets in the clear. ErrNotFound where
+// Instance reads one instance with its routes, its secrets in the clear. ErrNotFound where
 // it does not exist or was deleted.
 func (s *Store) Instance(ctx context.Context, id uuid.UUID) (*omni.Instance, error) {
 	row, err := s.q.GetInstance(ctx, id)
 	if err != nil {
 		return nil, wrap(err, "reading instance "+id.String())
 	}
-	return s.instance(row)
+	in, err := s.instance(row.Instance)
+	if err != nil || !row.Routed {
+		return in, err
+	}
+	in.Settings.Routed = true
+	in.Routes, err = s.InstanceRoutes(ctx, id)
+	return in, err
 }
 
 // ListInstances reads a page, newest first.

@@ -4,11 +4,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"sync"
 	"time"
 
 	"github.com/google/uuid"
-	"golang.org/x/sync/singleflight"
 
 	"github.com/omnihub/omni/internal/omni"
 )
@@ -21,64 +19,25 @@ type InstanceReader interface {
 // InstanceCache keeps instances for a short while. Changes are announced on
 // omni.instance.changed and invalidate it; the time to live is the net below.
 // What it gives out is shared: read only. Safe for concurrent use.
-type InstanceCache struct {
-	from InstanceReader
-	ttl  time.Duration
-	load singleflight.Group
-
-	mu      sync.Mutex
-	entries map[uuid.UUID]cachedInstance
-	gen     uint64 // counts invalidations
-}
-
-type cachedInstance struct {
-	in    *omni.Instance
-	until time.Time
-}
+type InstanceCache struct{ *cache[omni.Instance] }
 
 // NewInstanceCache makes an empty cache.
 func NewInstanceCache(from InstanceReader, ttl time.Duration) *InstanceCache {
-	return &InstanceCache{from: from, ttl: ttl, entries: map[uuid.UUID]cachedInstance{}}
+	return &InstanceCache{newCache(from.Instance, ttl)}
 }
 
-// Get reads an instance, from memory while it is fresh. Unknown ids are not
-// remembered: callers may ask for anything, and a new instance must be seen at
-// once. ErrNotFound as Store.Instance.
-func (c *InstanceCache) Get(ctx context.Context, id uuid.UUID) (*omni.Instance, error) {
-	c.mu.Lock()
-	e, ok := c.entries[id]
-	c.mu.Unlock()
-	if ok && time.Now().Before(e.until) {
-		return e.in, nil
-	}
-	v, err, _ := c.load.Do(id.String(), func() (any, error) { return c.read(ctx, id) })
-	if err != nil {
-		if ctx.Err() == nil && isCancelled(err) {
-			// Another caller's context ended the shared read, not ours.
-			return c.read(ctx, id)
-		}
-		return nil, err
-	}
-	return v.(*omni.Instance), nil //nolint:forcetypeassert // read returns nothing else
+// AgentReader reads one agent; *Store is one.
+type AgentReader interface {
+	Agent(ctx context.Context, id uuid.UUID) (*omni.Agent, error)
 }
 
-func (c *InstanceCache) read(ctx context.Context, id uuid.UUID) (*omni.Instance, error) {
-	c.mu.Lock()
-	before := c.gen
-	c.mu.Unlock()
+// AgentCache keeps agents as InstanceCache keeps instances; their changes are
+// announced on the same subject.
+type AgentCache struct{ *cache[omni.Agent] }
 
-	in, err := c.from.Instance(ctx, id)
-
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if err != nil {
-		delete(c.entries, id)
-		return nil, err
-	}
-	if c.gen == before { // else something changed while we read: use it once, do not keep it
-		c.entries[id] = cachedInstance{in: in, until: time.Now().Add(c.ttl)}
-	}
-	return in, nil
+// NewAgentCache makes an empty cache.
+func NewAgentCache(from AgentReader, ttl time.Duration) *AgentCache {
+	return &AgentCache{newCache(from.Agent, ttl)}
 }
 
 // Admit decides about inbound events what the settings of their instances
@@ -96,13 +55,4 @@ func (c *InstanceCache) Admit(ctx context.Context, batch []omni.Envelope) error 
 		batch[i].Admission = &a
 	}
 	return nil
-}
-
-// Invalidate forgets an instance, also one that is being read right now.
-func (c *InstanceCache) Invalidate(id uuid.UUID) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	delete(c.entries, id)
-	c.gen++
-	c.load.Forget(id.String())
 }

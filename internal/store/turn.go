@@ -82,14 +82,16 @@ func (s *Store) scanTurnView(row rowScanner, more ...any) (omni.TurnView, error)
 		epoch, waitMs, amount *int
 		answered              *bool
 		batch                 []byte
+		agent                 *string
 	)
-	into := append([]any{&state, &v.TurnID, &epoch, &v.Leader, &waitMs, &outcome, &amount, &answered, &v.Suspect, &batch, &v.Interrupt}, more...)
+	into := append([]any{&state, &v.TurnID, &epoch, &v.Leader, &waitMs, &outcome, &amount, &answered, &v.Suspect, &batch, &v.Interrupt, &agent}, more...)
 	if err := row.Scan(into...); err != nil {
 		return omni.TurnView{}, err
 	}
 	v.State, v.Outcome = deref(state), deref(outcome)
 	v.Epoch, v.Messages, v.Answered = deref(epoch), deref(amount), deref(answered)
 	v.Wait = time.Duration(deref(waitMs)) * time.Millisecond
+	v.Agent = deref(agent)
 	if batch != nil && v.TurnID.Valid {
 		// The step that answers usually runs next, in this process.
 		s.batches.Set(batchKey{v.TurnID.UUID, v.Epoch}, batch)

@@ -83,18 +83,18 @@ func (q *Queries) AgentFailed(ctx context.Context, arg AgentFailedParams) (int64
 
 const AgentLatencies = `-- name: AgentLatencies :many
 SELECT agent_ms::int FROM turns
-WHERE instance_id = $1 AND agent_ms IS NOT NULL AND error = '' AND outcome <> 'fallback'
+WHERE instance_id = $1 AND agent = 'instance' AND agent_ms IS NOT NULL AND error = '' AND outcome NOT IN ('fallback', 'gated')
 ORDER BY created_at DESC
 LIMIT $2
 `
 
 type AgentLatenciesParams struct {
 	InstanceID uuid.UUID
-	Limit      int32
+	RowLimit   int32
 }
 
 func (q *Queries) AgentLatencies(ctx context.Context, arg AgentLatenciesParams) ([]int32, error) {
-	rows, err := q.db.Query(ctx, AgentLatencies, arg.InstanceID, arg.Limit)
+	rows, err := q.db.Query(ctx, AgentLatencies, arg.InstanceID, arg.RowLimit)
 	if err != nil {
 		return nil, err
 	}
@@ -218,4 +218,36 @@ func (q *Queries) SessionHistory(ctx context.Context, arg SessionHistoryParams) 
 	var history json.RawMessage
 	err := row.Scan(&history)
 	return history, err
+}
+
+const SharedAgentLatencies = `-- name: SharedAgentLatencies :many
+SELECT agent_ms::int FROM turns
+WHERE agent = $1 AND agent <> 'instance' AND agent_ms IS NOT NULL AND error = '' AND outcome NOT IN ('fallback', 'gated')
+ORDER BY created_at DESC
+LIMIT $2
+`
+
+type SharedAgentLatenciesParams struct {
+	Agent    string
+	RowLimit int32
+}
+
+func (q *Queries) SharedAgentLatencies(ctx context.Context, arg SharedAgentLatenciesParams) ([]int32, error) {
+	rows, err := q.db.Query(ctx, SharedAgentLatencies, arg.Agent, arg.RowLimit)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var items []int32
+	for rows.Next() {
+		var agent_ms int32
+		if err := rows.Scan(&agent_ms); err != nil {
+			return nil, err
+		}
+		items = append(items, agent_ms)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
 }

@@ -74,28 +74,35 @@ func (q *Queries) DeleteInstance(ctx context.Context, arg DeleteInstanceParams) 
 }
 
 const GetInstance = `-- name: GetInstance :one
-SELECT id, tenant_id, name, channel, settings, channel_config, secrets, status, status_reason, last_connected_at, disabled, version, created_at, updated_at, deleted_at FROM instances WHERE id = $1 AND deleted_at IS NULL
+SELECT instances.id, instances.tenant_id, instances.name, instances.channel, instances.settings, instances.channel_config, instances.secrets, instances.status, instances.status_reason, instances.last_connected_at, instances.disabled, instances.version, instances.created_at, instances.updated_at, instances.deleted_at, EXISTS (SELECT FROM agent_routes r WHERE r.instance_id = instances.id) AS routed
+FROM instances WHERE instances.id = $1 AND instances.deleted_at IS NULL
 `
 
-func (q *Queries) GetInstance(ctx context.Context, id uuid.UUID) (Instance, error) {
+type GetInstanceRow struct {
+	Instance Instance
+	Routed   bool
+}
+
+func (q *Queries) GetInstance(ctx context.Context, id uuid.UUID) (GetInstanceRow, error) {
 	row := q.db.QueryRow(ctx, GetInstance, id)
-	var i Instance
+	var i GetInstanceRow
 	err := row.Scan(
-		&i.ID,
-		&i.TenantID,
-		&i.Name,
-		&i.Channel,
-		&i.Settings,
-		&i.ChannelConfig,
-		&i.Secrets,
-		&i.Status,
-		&i.StatusReason,
-		&i.LastConnectedAt,
-		&i.Disabled,
-		&i.Version,
-		&i.CreatedAt,
-		&i.UpdatedAt,
-		&i.DeletedAt,
+		&i.Instance.ID,
+		&i.Instance.TenantID,
+		&i.Instance.Name,
+		&i.Instance.Channel,
+		&i.Instance.Settings,
+		&i.Instance.ChannelConfig,
+		&i.Instance.Secrets,
+		&i.Instance.Status,
+		&i.Instance.StatusReason,
+		&i.Instance.LastConnectedAt,
+		&i.Instance.Disabled,
+		&i.Instance.Version,
+		&i.Instance.CreatedAt,
+		&i.Instance.UpdatedAt,
+		&i.Instance.DeletedAt,
+		&i.Routed,
 	)
 	return i, err
 }

@@ -66,6 +66,30 @@ type AccessRule struct {
 	UpdatedAt   time.Time
 }
 
+type Agent struct {
+	ID        uuid.UUID
+	TenantID  string
+	Name      string
+	Config    json.RawMessage
+	Secrets   []byte
+	Version   int64
+	CreatedAt time.Time
+	UpdatedAt time.Time
+	DeletedAt *time.Time
+}
+
+type AgentRoute struct {
+	ID         uuid.UUID
+	TenantID   string
+	InstanceID uuid.UUID
+	AgentID    uuid.UUID
+	ChatID     uuid.NullUUID
+	PersonID   uuid.NullUUID
+	ChatType   *string
+	Priority   int32
+	CreatedAt  time.Time
+}
+
 type ApiKey struct {
 	ID          uuid.UUID
 	TenantID    string

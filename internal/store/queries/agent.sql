@@ -79,6 +79,12 @@ WHERE e.correlation_id = t.leader AND e.type = 'agent.error' AND e.data ->> 'tur
 
 -- name: AgentLatencies :many
 SELECT agent_ms::int FROM turns
-WHERE instance_id = $1 AND agent_ms IS NOT NULL AND error = '' AND outcome <> 'fallback'
+WHERE instance_id = @instance_id AND agent = 'instance' AND agent_ms IS NOT NULL AND error = '' AND outcome NOT IN ('fallback', 'gated')
 ORDER BY created_at DESC
-LIMIT $2;
+LIMIT @row_limit;
+
+-- name: SharedAgentLatencies :many
+SELECT agent_ms::int FROM turns
+WHERE agent = @agent AND agent <> 'instance' AND agent_ms IS NOT NULL AND error = '' AND outcome NOT IN ('fallback', 'gated')
+ORDER BY created_at DESC
+LIMIT @row_limit;

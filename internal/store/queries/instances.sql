@@ -4,7 +4,8 @@ VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)
 RETURNING *;
 
 -- name: GetInstance :one
-SELECT * FROM instances WHERE id = $1 AND deleted_at IS NULL;
+SELECT sqlc.embed(instances), EXISTS (SELECT FROM agent_routes r WHERE r.instance_id = instances.id) AS routed
+FROM instances WHERE instances.id = $1 AND instances.deleted_at IS NULL;
 
 -- name: LockInstance :one
 SELECT * FROM instances WHERE id = $1 AND tenant_id = $2 AND deleted_at IS NULL FOR UPDATE;
