@@ -89,6 +89,10 @@ func dynamicSettings() dynamicconfig.StaticClient {
 		dynamicconfig.MatchingNumTaskqueueReadPartitions.Key():  1,
 		dynamicconfig.MatchingNumTaskqueueWritePartitions.Key(): 1,
 
+		// The list of workflows may lag a quarter of a second behind: most
+		// messages are answered by then, and written into it once, not twice.
+		dynamicconfig.VisibilityProcessorMaxPollRPS.Key(): 4,
+
 		dynamicconfig.FrontendRPS.Key():                                                        unlimited,
 		dynamicconfig.FrontendMaxNamespaceRPSPerInstance.Key():                                 unlimited,
 		dynamicconfig.FrontendMaxNamespaceVisibilityRPSPerInstance.Key():                       unlimited,
