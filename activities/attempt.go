@@ -15,7 +15,7 @@ func NewAttempt(ctx context.Context) omni.Attempt {
 	a := omni.Attempt{StartedAt: time.Now(), Number: 1}
 	if activity.IsActivity(ctx) {
 		info := activity.GetInfo(ctx)
-		a.Number, a.ScheduledAt = int(info.Attempt), info.ScheduledTime
+		a.Number, a.ScheduledAt, a.Local = int(info.Attempt), info.ScheduledTime, info.IsLocalActivity
 	}
 	return a
 }

@@ -133,13 +133,15 @@ CREATE TABLE messages (
     edited_at     timestamptz,
     deleted_at    timestamptz,
     created_at    timestamptz NOT NULL DEFAULT clock_timestamp(),
-    updated_at    timestamptz NOT NULL DEFAULT clock_timestamp()
+    updated_at    timestamptz NOT NULL DEFAULT clock_timestamp(),
+    -- An index over the status itself would make every later change of it a new entry in all indexes.
+    untaken       boolean GENERATED ALWAYS AS (status = 'received' AND direction = 'inbound') STORED
 ) WITH (fillfactor = 80);
 CREATE INDEX messages_recent   ON messages (tenant_id, created_at DESC, id DESC);
 CREATE INDEX messages_chat     ON messages (chat_id, created_at DESC, id DESC);
 CREATE INDEX messages_turn     ON messages (turn_id, part_index) WHERE turn_id IS NOT NULL;
 -- What no workflow has taken up yet: turn.Sweep looks for the old ones.
-CREATE INDEX messages_received ON messages (created_at) WHERE status = 'received' AND direction = 'inbound';
+CREATE INDEX messages_untaken  ON messages (created_at) WHERE untaken;
 CREATE INDEX messages_external ON messages (instance_id, external_id) WHERE direction = 'outbound' AND external_id <> '';
 
 CREATE TABLE turns (

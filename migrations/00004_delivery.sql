@@ -296,7 +296,25 @@ BEGIN
 END $$;
 -- +goose StatementEnd
 
+-- An answer of one part, and that part claimed, in one transaction: for a
+-- caller that hands it over at once, on a channel that takes a client id. A
+-- crash between the two is then a part found in sending, like any other.
+-- +goose StatementBegin
+CREATE FUNCTION turn_answer_claim(p_chat uuid, p_turn uuid, p_workflow text, p_epoch int, p_answer text, p_parts jsonb,
+    p_part_ids uuid[], p_agent_ms int, p_data jsonb, p_deliver_within interval, p_started timestamptz, p_attempt int,
+    p_sender text, p_ttl interval, p_skip_unknown boolean, OUT state text, OUT parts int, OUT claim part_view) LANGUAGE plpgsql AS $$
+BEGIN
+    SELECT a.state, a.parts INTO state, parts
+    FROM turn_answer(p_chat, p_turn, p_workflow, p_epoch, p_answer, p_parts, p_part_ids, p_agent_ms, p_data, p_deliver_within,
+        p_started, p_attempt) a;
+    IF state = 'closed' AND parts = 1 THEN
+        claim := part_claim(p_chat, p_turn, p_workflow, p_epoch, p_sender, p_ttl, p_skip_unknown, p_started);
+    END IF;
+END $$;
+-- +goose StatementEnd
+
 -- +goose Down
+DROP FUNCTION turn_answer_claim(uuid, uuid, text, int, text, jsonb, uuid[], int, jsonb, interval, timestamptz, int, text, interval, boolean);
 DROP FUNCTION sender_release(uuid, uuid, text), sender_renew(uuid, uuid, text),
     part_receipt(uuid, uuid, text, text, text, uuid, text, int, text, timestamptz, int, interval),
     outbound_claim(uuid, uuid, text, interval, timestamptz),

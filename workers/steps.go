@@ -32,6 +32,9 @@ func newSteps(d Deps) steps {
 	if d.Gateway != nil {
 		gateway = d.Gateway
 	}
+	sender := &deliver.Activities{Store: store, Gateway: gateway, Instances: d.Instances, Cancels: d.Bus,
+		Capabilities: capabilities, Latencies: &d.Latencies.channels, Observe: d.Metrics.Deliver, Replied: d.Metrics.ReplyLatency,
+		Owner: d.Owner, Process: d.Process}
 	return steps{
 		identity: &identity.Activities{Store: store, Log: d.Bus, Instances: d.Instances},
 		access:   &access.Activities{Store: store, Instances: d.Instances, Engine: d.Engine},
@@ -39,10 +42,8 @@ func newSteps(d Deps) steps {
 			Cancels: d.Bus, AgentHere: d.AgentHere},
 		agent: &agent.Activities{Store: store, Provider: d.Providers, Instances: d.Instances, Agents: d.agents(), Cancels: d.Bus,
 			Capabilities: capabilities, Quick: d.Latencies.agents(d), Deliveries: &d.Latencies.channels,
-			Typer: typer{gateway}, Streams: d.Bus, Observe: d.Metrics.Agent},
-		deliver: &deliver.Activities{Store: store, Gateway: gateway, Instances: d.Instances, Cancels: d.Bus,
-			Capabilities: capabilities, Latencies: &d.Latencies.channels, Observe: d.Metrics.Deliver, Replied: d.Metrics.ReplyLatency,
-			Owner: d.Owner, Process: d.Process},
+			Sender: sender, Typer: typer{gateway}, Streams: d.Bus, Observe: d.Metrics.Agent},
+		deliver: sender,
 	}
 }
 

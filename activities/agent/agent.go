@@ -19,6 +19,9 @@ type Store interface {
 	SessionHistory(ctx context.Context, sessionKey string, turn uuid.UUID, past int) ([]omni.PastMessage, error)
 	AnswerTurn(ctx context.Context, chat, turn uuid.UUID, workflowID string, epoch int, ans omni.Answer,
 		deliverWithin time.Duration, a omni.Attempt) (state string, parts int, err error)
+	// AnswerAndClaim also claims the part of an answer that has only one.
+	AnswerAndClaim(ctx context.Context, p omni.ClaimParams, ans omni.Answer, deliverWithin time.Duration,
+		a omni.Attempt) (state string, parts int, c omni.PartClaim, err error)
 	AgentFailed(ctx context.Context, f omni.AgentFailure, a omni.Attempt) (mine bool, err error)
 	AgentAttempts(ctx context.Context, turn uuid.UUID) (int, error)
 	GiveUpTurn(ctx context.Context, t omni.TurnFailure, a omni.Attempt) (state string, parts *int, err error)
@@ -52,6 +55,14 @@ type Streams interface {
 	PublishAgentStream(turnID uuid.UUID, frame []byte) error
 }
 
+// Sender delivers in this process.
+type Sender interface {
+	// Claiming names who is about to hand a part of the turn over.
+	Claiming(inst *omni.Instance, turn activities.TurnRef) omni.ClaimParams
+	// Keep leaves a claimed part to the delivery that is to follow.
+	Keep(p omni.ClaimParams, c omni.PartClaim)
+}
+
 // Observer hears how each call went: outcome is ok, cancelled or the kind of
 // the error.
 type Observer func(ctx context.Context, provider, outcome string, took time.Duration)
@@ -66,6 +77,7 @@ type Activities struct {
 	Capabilities func(channelType string) channels.Capabilities
 	Quick        *Quick
 	Deliveries   *omni.Latencies // by channel, as package deliver keeps them
+	Sender       Sender          // nil: the delivery claims all parts itself
 	Typer        Typer           // nil: no indicator while the agent thinks
 	Streams      Streams         // nil: nobody is told what is being said
 	Observe      Observer        // nil: nobody listens

@@ -210,10 +210,34 @@ func (c *call) store(ctx context.Context, answer omni.Answer) (activities.ReplyO
 	// passes meanwhile.
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 10*time.Second)
 	defer cancel()
+	if c.handsOver(answer) {
+		return c.storeAndClaim(ctx, answer)
+	}
 	state, parts, err := c.Store.AnswerTurn(ctx, c.turn.ChatID, c.turn.TurnID, c.turn.WorkflowID, c.turn.Epoch, answer,
 		deliverWithin, c.attempt)
 	if err != nil {
 		return activities.ReplyOutput{}, err
+	}
+	return c.output(activities.TurnState(state), parts), nil
+}
+
+// handsOver reports whether the delivery follows at once in this process: both
+// on the quick path. Where a part that was claimed and never handed over can
+// be sent again with the same key, claiming it with the answer saves a
+// transaction.
+func (c *call) handsOver(answer omni.Answer) bool {
+	return c.Sender != nil && c.attempt.Local && len(answer.Parts) == 1 && c.Capabilities(c.turn.Channel).IdempotentSend &&
+		c.Deliveries.Quick(c.turn.Channel)
+}
+
+func (c *call) storeAndClaim(ctx context.Context, answer omni.Answer) (activities.ReplyOutput, error) {
+	p := c.Sender.Claiming(c.inst, c.turn)
+	state, parts, claim, err := c.Store.AnswerAndClaim(ctx, p, answer, deliverWithin, c.attempt)
+	if err != nil {
+		return activities.ReplyOutput{}, err
+	}
+	if claim.State != "" {
+		c.Sender.Keep(p, claim)
 	}
 	return c.output(activities.TurnState(state), parts), nil
 }

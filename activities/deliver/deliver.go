@@ -70,6 +70,7 @@ type Activities struct {
 	Owner, Process string
 
 	senders atomic.Uint64
+	kept    kept
 }
 
 // Tunables of the step.
@@ -108,6 +109,7 @@ type delivery struct {
 	caps    channels.Capabilities
 	sender  string
 	attempt omni.Attempt
+	claimed *omni.PartClaim // a part that was claimed for this run
 	cut     <-chan struct{} // closed when the turn was cut off: pauses end, a hand-over under way does not
 }
 
@@ -116,8 +118,24 @@ func (a *Activities) begin(ctx context.Context, in activities.SendInput) (*deliv
 	if err != nil {
 		return nil, fmt.Errorf("reading instance %s: %w", in.Turn.InstanceID, err)
 	}
-	return &delivery{Activities: a, in: in, inst: inst, caps: a.Capabilities(in.Turn.Channel), attempt: activities.NewAttempt(ctx),
-		sender: fmt.Sprintf("%s/%s/%d", a.Owner, a.Process, a.senders.Add(1))}, nil
+	d := &delivery{Activities: a, in: in, inst: inst, caps: a.Capabilities(in.Turn.Channel), attempt: activities.NewAttempt(ctx)}
+	if k, ok := a.kept.take(in.Turn); ok && !in.Outbound.Valid {
+		d.sender, d.claimed = k.params.Sender, &k.claim
+	} else {
+		d.sender = a.newSender()
+	}
+	return d, nil
+}
+
+func (a *Activities) newSender() string {
+	return fmt.Sprintf("%s/%s/%d", a.Owner, a.Process, a.senders.Add(1))
+}
+
+// claimParams is the claim of a turn's next part for a sender.
+func claimParams(inst *omni.Instance, turn activities.TurnRef, sender string) omni.ClaimParams {
+	m := inst.Settings.Messaging
+	return omni.ClaimParams{ChatID: turn.ChatID, TurnID: turn.TurnID, WorkflowID: turn.WorkflowID, Epoch: turn.Epoch, Sender: sender,
+		TTL: replyTTL(inst), SkipUnknown: m.UnknownPolicy == omni.UnknownSkip, StartedAt: time.Now()}
 }
 
 // unit is what the chat's delivery lease names.
@@ -129,10 +147,13 @@ func (d *delivery) unit() uuid.UUID {
 }
 
 func (d *delivery) claim(ctx context.Context) (omni.PartClaim, error) {
-	p := omni.ClaimParams{ChatID: d.in.Turn.ChatID, TurnID: d.in.Turn.TurnID, MessageID: d.in.Outbound.UUID,
-		WorkflowID: d.in.Turn.WorkflowID, Epoch: d.in.Turn.Epoch, Sender: d.sender,
-		TTL: d.ttl(), SkipUnknown: d.inst.Settings.Messaging.UnknownPolicy == omni.UnknownSkip, StartedAt: time.Now()}
+	if c := d.claimed; c != nil {
+		d.claimed = nil
+		return *c, nil
+	}
+	p := claimParams(d.inst, d.in.Turn, d.sender)
 	if d.in.Outbound.Valid {
+		p.MessageID = d.in.Outbound.UUID
 		return d.Store.ClaimOutbound(ctx, p)
 	}
 	return d.Store.ClaimPart(ctx, p)

@@ -14,8 +14,10 @@ import (
 	"github.com/omnihub/omni/internal/omni"
 )
 
-func (d *delivery) ttl() time.Duration {
-	return time.Duration(d.inst.Settings.Messaging.ReplyTTLSeconds) * time.Second
+func (d *delivery) ttl() time.Duration { return replyTTL(d.inst) }
+
+func replyTTL(inst *omni.Instance) time.Duration {
+	return time.Duration(inst.Settings.Messaging.ReplyTTLSeconds) * time.Second
 }
 
 // tooOld: the step has been tried for as long as a reply is worth sending.

@@ -182,12 +182,15 @@ func (s *script) cutOff() {
 	s.cut()
 }
 
-func (s *script) run(t *testing.T) (activities.SendOutput, error) {
-	t.Helper()
-	a := &deliver.Activities{Store: s, Gateway: s, Instances: s, Cancels: s, Latencies: &omni.Latencies{}, Owner: "o", Process: "p",
+func (s *script) activities() *deliver.Activities {
+	return &deliver.Activities{Store: s, Gateway: s, Instances: s, Cancels: s, Latencies: &omni.Latencies{}, Owner: "o", Process: "p",
 		Capabilities: func(string) channels.Capabilities { return s.caps },
 		Observe:      func(context.Context, string, string, time.Duration) {}}
-	return a.Send(t.Context(), activities.SendInput{Turn: activities.TurnRef{TurnID: uuid.New(), Channel: "custom"}})
+}
+
+func (s *script) run(t *testing.T) (activities.SendOutput, error) {
+	t.Helper()
+	return s.activities().Send(t.Context(), activities.SendInput{Turn: activities.TurnRef{TurnID: uuid.New(), Channel: "custom"}})
 }
 
 // laterDelay is the pause before the next try.
@@ -341,4 +344,49 @@ func TestForeignErrorIsRetried(t *testing.T) {
 	_, err := s.run(t)
 	require.EqualError(t, err, "a bug")
 	require.Equal(t, []string{"sending"}, s.status)
+}
+
+// A part that was claimed with its answer is handed over by the delivery that
+// follows, once, and only by one of the same workflow and epoch.
+func TestKeptClaimIsDelivered(t *testing.T) {
+	t.Parallel()
+	for name, c := range map[string]struct {
+		asks func(*activities.TurnRef)
+		want int // claims that the delivery makes itself
+	}{
+		"the same":         {func(*activities.TurnRef) {}, 0},
+		"another epoch":    {func(r *activities.TurnRef) { r.Epoch++ }, 1},
+		"another workflow": {func(r *activities.TurnRef) { r.WorkflowID = "turn/2" }, 1},
+		"another turn":     {func(r *activities.TurnRef) { r.TurnID = uuid.New() }, 1},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			s := newScript("one")
+			a := s.activities()
+			turn := activities.TurnRef{TurnID: uuid.New(), Channel: "custom", WorkflowID: "message/1", Epoch: 1}
+			p := a.Claiming(&s.inst, turn)
+			require.Equal(t, turn.TurnID, p.TurnID)
+			claim, err := s.ClaimPart(t.Context(), p)
+			require.NoError(t, err)
+			a.Keep(p, claim)
+			c.asks(&turn)
+			s.remember = &channels.Reply{Receipt: &message.Receipt{ExternalID: "resumed"}}
+			out, err := a.Send(t.Context(), activities.SendInput{Turn: turn})
+			require.NoError(t, err)
+			require.Equal(t, activities.OutcomeAnswered, out.Outcome)
+			require.Equal(t, 1+c.want, s.parts[0].Attempts)
+		})
+	}
+}
+
+func TestWhatWasNotClaimedIsNotKept(t *testing.T) {
+	t.Parallel()
+	s := newScript("one")
+	a := s.activities()
+	turn := activities.TurnRef{TurnID: uuid.New(), Channel: "custom"}
+	a.Keep(a.Claiming(&s.inst, turn), omni.PartClaim{State: "busy"})
+	out, err := a.Send(t.Context(), activities.SendInput{Turn: turn})
+	require.NoError(t, err)
+	require.Equal(t, activities.OutcomeAnswered, out.Outcome)
+	require.Equal(t, []string{"one"}, s.shown)
 }

@@ -13,6 +13,7 @@ type Attempt struct {
 	StartedAt   time.Time
 	Number      int
 	ScheduledAt time.Time // of the first try; zero where it is not known
+	Local       bool      // the step is a local activity: what follows it runs in this process, most likely
 }
 
 // TurnView is a turn as the asking workflow must see it now. State is one of

@@ -32,7 +32,8 @@ func (s *Store) ClaimOutbound(ctx context.Context, p omni.ClaimParams) (omni.Par
 	return c, nil
 }
 
-func scanClaim(row rowScanner) (omni.PartClaim, error) {
+// scanClaim reads a part_view that follows the columns of before.
+func scanClaim(row rowScanner, before ...any) (omni.PartClaim, error) {
 	var (
 		c                                     omni.PartClaim
 		state, external, chatType, reply, fal *string
@@ -40,7 +41,8 @@ func scanClaim(row rowScanner) (omni.PartClaim, error) {
 		index, count, attempts, wait, sent    *int
 		content                               []byte
 	)
-	if err := row.Scan(&state, &id, &index, &count, &content, &attempts, &external, &chatType, &reply, &wait, &sent, &fal); err != nil {
+	into := append(before, &state, &id, &index, &count, &content, &attempts, &external, &chatType, &reply, &wait, &sent, &fal)
+	if err := row.Scan(into...); err != nil {
 		return omni.PartClaim{}, err
 	}
 	c.State, c.MessageID, c.Error = deref(state), id.UUID, deref(fal)
@@ -51,11 +53,11 @@ func scanClaim(row rowScanner) (omni.PartClaim, error) {
 	if content == nil {
 		return c, nil
 	}
-	into := any(&c.Content)
+	said := any(&c.Content)
 	if c.State == "stopped" || c.State == "cancelled" || c.State == "expired" {
-		into = &c.Status
+		said = &c.Status
 	}
-	if err := json.Unmarshal(content, into); err != nil {
+	if err := json.Unmarshal(content, said); err != nil {
 		return omni.PartClaim{}, fmt.Errorf("decoding part %s: %w", c.MessageID, err)
 	}
 	return c, nil

@@ -7,6 +7,9 @@ import (
 
 	"github.com/google/uuid"
 	"github.com/stretchr/testify/require"
+
+	"github.com/omnihub/omni/channels/message"
+	"github.com/omnihub/omni/internal/omni"
 )
 
 // A sender whose lease another one has taken over gives back and renews
@@ -72,4 +75,62 @@ func (w *world) deliveringUntil(chat, unit uuid.UUID) int64 {
 		return 0
 	}
 	return until.UnixMicro()
+}
+
+// An answer of one part may be claimed with it. Whoever else asks waits for
+// the sender; one of the next process, after a crash, finds the part in sending.
+func TestAnswerAndClaim(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	e := w.receive("c1", "ana", "m1", "hello")
+	v := w.join(e, 0)
+	p := omni.ClaimParams{ChatID: e.ChatID(), TurnID: v.TurnID.UUID, WorkflowID: workflowOf(e), Epoch: v.Epoch, Sender: "a/1/1",
+		TTL: time.Hour, StartedAt: time.Now()}
+	ans := omni.Answer{Text: "one", Parts: []message.Content{{Type: message.TypeText, Text: "one"}}}
+	state, n, c, err := w.AnswerAndClaim(t.Context(), p, ans, time.Minute, w.attempt())
+	require.NoError(t, err)
+	require.Equal(t, "closed", state)
+	require.Equal(t, 1, n)
+	require.Equal(t, "claimed", c.State)
+	require.Equal(t, "one", c.Content.Text)
+	require.Equal(t, 1, c.Attempts)
+	require.Equal(t, "sending", w.status(c.MessageID))
+	require.Len(t, w.data(e, "message.sending"), 1)
+
+	p.Sender = "a/1/2"
+	_, _, again, err := w.AnswerAndClaim(t.Context(), p, ans, time.Minute, w.attempt())
+	require.NoError(t, err)
+	require.Equal(t, "busy", again.State)
+	require.Equal(t, "busy", w.claim(e, v, "a/1/3").State)
+	require.Equal(t, "resume", w.claim(e, v, "a/2/1").State)
+	require.Len(t, w.data(e, "message.sending"), 1)
+	finished, _ := w.receipt(e, v, c, "sent")
+	require.True(t, finished)
+
+	_, _, over, err := w.AnswerAndClaim(t.Context(), p, ans, time.Minute, w.attempt())
+	require.NoError(t, err)
+	require.Empty(t, over.State)
+}
+
+// Of an answer of several parts, none is claimed with it; nor of one that
+// comes when its turn is over.
+func TestAnswerAndClaimClaimsNoMore(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	e := w.receive("c1", "ana", "m1", "hello")
+	v := w.join(e, 0)
+	p := omni.ClaimParams{ChatID: e.ChatID(), TurnID: v.TurnID.UUID, WorkflowID: workflowOf(e), Epoch: v.Epoch, Sender: "a/1/1",
+		TTL: time.Hour, StartedAt: time.Now()}
+	two := omni.Answer{Text: "one two", Parts: []message.Content{{Type: message.TypeText, Text: "one"}, {Type: message.TypeText, Text: "two"}}}
+	state, n, c, err := w.AnswerAndClaim(t.Context(), p, two, time.Minute, w.attempt())
+	require.NoError(t, err)
+	require.Equal(t, "closed", state)
+	require.Equal(t, 2, n)
+	require.Empty(t, c.State)
+
+	p.Epoch++
+	state, _, c, err = w.AnswerAndClaim(t.Context(), p, two, time.Minute, w.attempt())
+	require.NoError(t, err)
+	require.Equal(t, "adopted", state)
+	require.Empty(t, c.State)
 }

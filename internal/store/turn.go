@@ -134,16 +134,50 @@ type batchKey struct {
 // many parts there are.
 func (s *Store) AnswerTurn(ctx context.Context, chat, turn uuid.UUID, workflowID string, epoch int, ans omni.Answer,
 	deliverWithin time.Duration, a omni.Attempt) (state string, parts int, err error) {
+	args, err := answerArgs(chat, turn, workflowID, epoch, ans, deliverWithin, a)
+	if err != nil {
+		return "", 0, err
+	}
+	row := s.pool.QueryRow(ctx, `SELECT state, parts FROM turn_answer($1,$2,$3,$4,$5,$6,$7,$8,$9,$10,$11,$12)`, args...)
+	if err := row.Scan(&state, &parts); err != nil {
+		return "", 0, fmt.Errorf("storing the answer of turn %s: %w", turn, err)
+	}
+	s.batches.Invalidate(batchKey{turn, epoch})
+	s.Nudge()
+	return state, parts, nil
+}
+
+// AnswerAndClaim is AnswerTurn for an answer that is handed over at once: if
+// it has one part, the same transaction claims it as ClaimPart does. The claim
+// has no state where nothing was claimed.
+func (s *Store) AnswerAndClaim(ctx context.Context, p omni.ClaimParams, ans omni.Answer, deliverWithin time.Duration,
+	a omni.Attempt) (state string, parts int, c omni.PartClaim, err error) {
+	args, err := answerArgs(p.ChatID, p.TurnID, p.WorkflowID, p.Epoch, ans, deliverWithin, a)
+	if err != nil {
+		return "", 0, c, err
+	}
+	row := s.pool.QueryRow(ctx, `SELECT state, parts, (claim).* FROM turn_answer_claim($1,$2,$3,$4,$5,$6,$7,$8,$9,$10,$11,$12,$13,$14,$15)`,
+		append(args, p.Sender, p.TTL, p.SkipUnknown)...)
+	if c, err = scanClaim(row, &state, &parts); err != nil {
+		return "", 0, c, fmt.Errorf("storing and claiming the answer of turn %s: %w", p.TurnID, err)
+	}
+	s.batches.Invalidate(batchKey{p.TurnID, p.Epoch})
+	s.Nudge()
+	return state, parts, c, nil
+}
+
+// answerArgs are the arguments of turn_answer.
+func answerArgs(chat, turn uuid.UUID, workflowID string, epoch int, ans omni.Answer, deliverWithin time.Duration, a omni.Attempt) ([]any, error) {
 	contents, err := json.Marshal(ans.Parts)
 	if err != nil {
-		return "", 0, fmt.Errorf("encoding the parts of turn %s: %w", turn, err)
+		return nil, fmt.Errorf("encoding the parts of turn %s: %w", turn, err)
 	}
 	if ans.Parts == nil {
 		contents = []byte("[]")
 	}
 	details, err := json.Marshal(ans.Details)
 	if err != nil {
-		return "", 0, fmt.Errorf("encoding the details of turn %s: %w", turn, err)
+		return nil, fmt.Errorf("encoding the details of turn %s: %w", turn, err)
 	}
 	if ans.Details == nil {
 		details = []byte("{}")
@@ -152,15 +186,8 @@ func (s *Store) AnswerTurn(ctx context.Context, chat, turn uuid.UUID, workflowID
 	for i := range ids {
 		ids[i] = omni.PartID(turn, i)
 	}
-	err = s.pool.QueryRow(ctx, `SELECT state, parts FROM turn_answer($1,$2,$3,$4,$5,$6,$7,$8,$9,$10,$11,$12)`,
-		chat, turn, workflowID, epoch, ans.Text, contents, ids, int(ans.Took.Milliseconds()), details, deliverWithin,
-		a.StartedAt, a.Number).Scan(&state, &parts)
-	if err != nil {
-		return "", 0, fmt.Errorf("storing the answer of turn %s: %w", turn, err)
-	}
-	s.batches.Invalidate(batchKey{turn, epoch})
-	s.Nudge()
-	return state, parts, nil
+	return []any{chat, turn, workflowID, epoch, ans.Text, contents, ids, int(ans.Took.Milliseconds()), details, deliverWithin,
+		a.StartedAt, a.Number}, nil
 }
 
 // TouchTurn keeps an answering turn from becoming suspect for another while.

@@ -73,7 +73,7 @@ func TestKillAtEveryStep(t *testing.T) {
 	lanes := map[string][]kill{
 		"quick, until answered": append(kills(quickWay, 1, "InboundMessage", "JoinTurn", "AnswerTurn"),
 			kill{quickWay, after, "ReceiptPart", 1, &moment{When: before, Point: "FinishTurn"}}),
-		"quick, delivery": append(append(kills(quickWay, 1, "ClaimPart", "Send", "ReceiptPart"), kills(debouncedWay, 1, "CloseTurn")...),
+		"quick, delivery": append(append(kills(quickWay, 1, "Send", "ReceiptPart"), kills(debouncedWay, 1, "CloseTurn")...),
 			kill{quickWay, after, "ReceiptPart", 1, &moment{When: after, Point: "FinishTurn"}}),
 		"regular, first part": append(append(kills(regularWay, 1, "AnswerTurn", "ClaimPart", "Send", "ReceiptPart"),
 			kills(regularWay, 1, "JoinTurn")...), kill{regularWay, after, "ReceiptPart", 2, &moment{When: before, Point: "FinishTurn"}}),

@@ -125,6 +125,16 @@ func (s probedStore) AnswerTurn(ctx context.Context, chat, turn uuid.UUID, workf
 	return state, parts, err
 }
 
+// AnswerAndClaim is the same moment: an answer is stored.
+func (s probedStore) AnswerAndClaim(ctx context.Context, p omni.ClaimParams, ans omni.Answer, within time.Duration,
+	a omni.Attempt) (state string, parts int, c omni.PartClaim, err error) {
+	err = s.around(ctx, moment{Point: "AnswerTurn", Chat: p.ChatID}, func() error {
+		state, parts, c, err = s.StepStore.AnswerAndClaim(ctx, p, ans, within, a)
+		return err
+	})
+	return state, parts, c, err
+}
+
 func (s probedStore) GiveUpTurn(ctx context.Context, f omni.TurnFailure, a omni.Attempt) (state string, parts *int, err error) {
 	err = s.around(ctx, moment{Point: "GiveUpTurn", Chat: f.ChatID}, func() error {
 		state, parts, err = s.StepStore.GiveUpTurn(ctx, f, a)

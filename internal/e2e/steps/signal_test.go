@@ -32,7 +32,8 @@ func TestSignalDuringEachStep(t *testing.T) {
 		point string
 	}
 	steps := []step{{regularWay, "CheckMessage"}, {debouncedWay, "CloseTurn"}, {refusedWay, "GiveUpTurn"}, {refusedWay, "FinishTurn"}}
-	for _, point := range []string{"InboundMessage", "JoinTurn", "AnswerTurn", "ClaimPart", "Send", "ReceiptPart"} {
+	steps = append(steps, step{regularWay, "ClaimPart"}) // on the quick way, the part is claimed with the answer
+	for _, point := range []string{"InboundMessage", "JoinTurn", "AnswerTurn", "Send", "ReceiptPart"} {
 		steps = append(steps, step{quickWay, point}, step{regularWay, point})
 	}
 	for _, s := range steps {

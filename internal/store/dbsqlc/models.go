@@ -340,6 +340,7 @@ type Message struct {
 	DeletedAt        *time.Time
 	CreatedAt        time.Time
 	UpdatedAt        time.Time
+	Untaken          *bool
 	RetryAt          *time.Time
 	Uncertain        int32
 	Yields           int32

@@ -83,7 +83,7 @@ func (q *Queries) LedTurn(ctx context.Context, arg LedTurnParams) (LedTurnRow, e
 const StrandedMessages = `-- name: StrandedMessages :many
 SELECT id, tenant_id, instance_id, channel, chat_id, kind, external_id, seq, traceparent, created_at
 FROM messages
-WHERE status = 'received' AND direction = 'inbound' AND kind IN ('message', 'reaction')
+WHERE untaken AND kind IN ('message', 'reaction')
   AND created_at < clock_timestamp() - $1::interval
 ORDER BY created_at LIMIT $2
 `

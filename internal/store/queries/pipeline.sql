@@ -10,7 +10,7 @@ FROM messages WHERE id = $1;
 -- Recorded to be begun, but nobody has.
 SELECT id, tenant_id, instance_id, channel, chat_id, kind, external_id, seq, traceparent, created_at
 FROM messages
-WHERE status = 'received' AND direction = 'inbound' AND kind IN ('message', 'reaction')
+WHERE untaken AND kind IN ('message', 'reaction')
   AND created_at < clock_timestamp() - sqlc.arg('older_than')::interval
 ORDER BY created_at LIMIT sqlc.arg('limit_to');
 
