@@ -81,9 +81,9 @@ func (d *database) resetStatements(ctx context.Context) error {
 
 // statements lists what Postgres spent its time on, per message.
 func (d *database) statements(ctx context.Context, messages int) (string, error) {
-	rows, err := d.pool.Query(ctx, `SELECT datname, calls, total_exec_time, shared_blks_hit, wal_bytes::bigint, regexp_replace(query, '\s+', ' ', 'g')
+	rows, err := d.pool.Query(ctx, `SELECT datname, calls, plans, total_exec_time, total_plan_time, shared_blks_hit, wal_bytes::bigint, regexp_replace(query, '\s+', ' ', 'g')
 		FROM pg_stat_statements s JOIN pg_database ON pg_database.oid = dbid
-		ORDER BY total_exec_time DESC LIMIT 60`)
+		ORDER BY total_exec_time + total_plan_time DESC LIMIT 60`)
 	if err != nil {
 		return "", fmt.Errorf("asking for the cost of statements: %w", err)
 	}
@@ -92,13 +92,13 @@ func (d *database) statements(ctx context.Context, messages int) (string, error)
 	n := float64(messages)
 	for rows.Next() {
 		var name, query string
-		var calls, hits, wal int64
-		var took float64
-		if err := rows.Scan(&name, &calls, &took, &hits, &wal, &query); err != nil {
+		var calls, plans, hits, wal int64
+		var took, planned float64
+		if err := rows.Scan(&name, &calls, &plans, &took, &planned, &hits, &wal, &query); err != nil {
 			return "", fmt.Errorf("asking for the cost of statements: %w", err)
 		}
-		fmt.Fprintf(&out, "%8.3f ms/msg %7.2f calls/msg %7.1f blocks/msg %8.0f WAL bytes/msg  %-20s %.160s\n",
-			took/n, float64(calls)/n, float64(hits)/n, float64(wal)/n, name, query)
+		fmt.Fprintf(&out, "%8.3f ms/msg %7.2f calls/msg %7.3f ms planning/msg %5.2f plans/msg %7.1f blocks/msg %8.0f WAL bytes/msg  %-20s %.160s\n",
+			took/n, float64(calls)/n, planned/n, float64(plans)/n, float64(hits)/n, float64(wal)/n, name, query)
 	}
 	return out.String(), rows.Err()
 }

@@ -42,6 +42,7 @@ func startHub(ctx context.Context, statements bool) (*hub, error) {
 	if statements {
 		postgresd.Settings["shared_preload_libraries"] = "pg_stat_statements"
 		postgresd.Settings["pg_stat_statements.track"] = "all"
+		postgresd.Settings["pg_stat_statements.track_planning"] = "on"
 	}
 	dir, err := os.MkdirTemp("", "omni-bench-")
 	if err != nil {
