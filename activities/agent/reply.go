@@ -117,7 +117,12 @@ func (c *call) request(ctx context.Context) (req omni.AgentRequest, done *activi
 		return req, nil, err
 	}
 	req = omni.AgentRequest{TurnID: c.turn.TurnID, InstanceID: c.inst.ID, Instance: c.inst.Name, Channel: c.turn.Channel,
-		Config: c.agent, APIKey: c.inst.AgentAPIKey, Messages: batch}
+		ChatID: c.turn.ChatID, Config: c.agent, APIKey: c.inst.AgentAPIKey, Messages: batch}
+	if len(batch) > 0 {
+		first := &batch[0]
+		req.Person = omni.AgentPerson{ID: first.PersonID, Name: first.SenderName}
+		req.Sender = omni.AgentSender{ID: first.SenderID, Name: first.SenderName}
+	}
 	if c.agent.Provider == omni.ProviderEcho && c.attempt.Number == 1 && len(batch) > 0 {
 		return req, nil, nil // it needs no context, and asking it twice is cheaper than looking
 	}

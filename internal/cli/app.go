@@ -172,6 +172,7 @@ func (a *app) openOutside(context.Context) error {
 	a.http.Transport = telemetry.Transport(a.http.Transport, a.tel.Tracer)
 	a.providers = provider.New(provider.Deps{
 		HTTP: a.http, OpenAIAPIKey: a.cfg.OpenAIAPIKey, OpenAIBaseURL: a.cfg.OpenAIBaseURL,
+		AnthropicAPIKey: a.cfg.AnthropicAPIKey, AnthropicBaseURL: a.cfg.AnthropicBaseURL,
 	})
 	return nil
 }

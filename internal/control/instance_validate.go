@@ -150,6 +150,11 @@ func (c *checks) agent(a *omni.AgentConfig, providers []string) {
 			c.add("agent.apiUrl", "must not hold a user name or password: it is shown to everybody who may read the instance")
 		}
 	}
+	if a.Custom != nil {
+		for _, f := range a.Custom.Check() {
+			c.add("agent.custom."+f.Field, f.Reason)
+		}
+	}
 	switch a.Provider {
 	case "agno", "webhook", "custom", "a2a":
 		if a.APIURL == "" {

@@ -17,6 +17,7 @@ type AgentRequest struct {
 	InstanceID uuid.UUID
 	Instance   string // its name
 	Channel    string
+	ChatID     uuid.UUID
 	Chat       message.Chat
 	SessionKey string // whose conversation with the agent this is
 	Config     AgentConfig

@@ -55,6 +55,8 @@ type AgentConfig struct {
 	NoticeSeconds   int    `json:"noticeSeconds"`
 	FallbackText    string `json:"fallbackText,omitempty"`
 	Quick           string `json:"quick" enum:"auto,always,never"`
+
+	Custom *CustomAgent `json:"custom,omitempty" doc:"of provider custom"`
 }
 
 // MessagingConfig says when to answer and how.

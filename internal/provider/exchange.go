@@ -46,6 +46,8 @@ func (x *exchange) client(c *http.Client) *http.Client {
 	}
 	watched := *c
 	watched.Transport = x
+	// A redirect would take the key, and what people said, to another place.
+	watched.CheckRedirect = func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
 	return &watched
 }
 
@@ -139,6 +141,11 @@ func (x *exchange) failure(ctx context.Context, err error, secrets ...string) er
 	default:
 		e.Kind, e.Reason = omni.AgentMalformed, "not an answer of this kind of service: "+err.Error()
 	}
+	return scrubbed(e, secrets...)
+}
+
+// scrubbed is e without secrets, and of a bearable length.
+func scrubbed(e *omni.AgentError, secrets ...string) *omni.AgentError {
 	e.Reason = shorten(omni.CleanText(telemetry.Scrub(e.Reason, secrets...)))
 	return e
 }
@@ -176,6 +183,9 @@ func (x *exchange) reason() string {
 				return s
 			}
 		}
+	}
+	if x.status < http.StatusBadRequest {
+		return "it redirects, and redirects are not followed: set apiUrl to where it leads"
 	}
 	text := strings.TrimSpace(string(x.body))
 	if text == "" || strings.HasPrefix(text, "<") || !utf8.ValidString(text) {

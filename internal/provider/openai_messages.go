@@ -64,8 +64,8 @@ func senderIf(group bool, name, id string) string {
 
 func userMessage(text string, images []string, sender string) openai.ChatCompletionMessageParamUnion {
 	name, ok := apiName(sender)
-	if sender != "" && !ok {
-		text = sender + ": " + text
+	if !ok {
+		text = spoken(sender, text)
 	}
 	user := openai.ChatCompletionUserMessageParam{}
 	if ok {

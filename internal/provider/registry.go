@@ -13,8 +13,10 @@ type Deps struct {
 	HTTP *http.Client // guarded (internal/safehttp), without an overall timeout
 
 	// The hub's own account, used by instances that name neither URL nor key.
-	OpenAIAPIKey  string
-	OpenAIBaseURL string // "": OpenAI's own
+	OpenAIAPIKey     string
+	OpenAIBaseURL    string // "": OpenAI's own
+	AnthropicAPIKey  string
+	AnthropicBaseURL string // "": Anthropic's own
 }
 
 // Registry answers with the provider that an agent's configuration names.
@@ -27,8 +29,13 @@ type replyFunc func(context.Context, omni.AgentRequest) (omni.AgentReply, error)
 // New makes the registry of all providers in this binary.
 func New(deps Deps) *Registry {
 	return &Registry{providers: map[string]replyFunc{
-		"echo":   echo,
-		"openai": newOpenAI(deps).reply,
+		"echo":      echo,
+		"openai":    newOpenAI(deps).reply,
+		"anthropic": newAnthropic(deps).reply,
+		"agno":      (&agno{deps}).reply,
+		"webhook":   (&webhook{deps}).reply,
+		"custom":    (&custom{deps}).reply,
+		"a2a":       (&agent2agent{deps: deps}).reply,
 	}}
 }
 

@@ -1,0 +1,37 @@
+package provider
+
+import (
+	"strings"
+	"unicode"
+)
+
+// maxSpeaker is how much of a name is shown, in characters.
+const maxSpeaker = 64
+
+// speaker is a person's name as it may stand in front of what they said: one
+// line without a colon, so that a name cannot look like somebody else's words.
+func speaker(name string) string {
+	name = strings.Map(func(r rune) rune {
+		switch {
+		case r == ':', unicode.IsSpace(r), unicode.IsControl(r):
+			return ' '
+		case unicode.Is(unicode.Cf, r) && r != '\u200d': // not the joiner of emoji
+			return -1
+		default:
+			return r
+		}
+	}, name)
+	runes := []rune(strings.Join(strings.Fields(name), " "))
+	if len(runes) > maxSpeaker {
+		runes = append(runes[:maxSpeaker], '…')
+	}
+	return string(runes)
+}
+
+// spoken puts the speaker in front of a text, "" for nobody in particular.
+func spoken(sender, text string) string {
+	if sender = speaker(sender); sender == "" {
+		return text
+	}
+	return sender + ": " + text
+}
