@@ -40,7 +40,8 @@ type Deps struct {
 	Bus       *bus.Bus
 	Temporal  client.Client
 	Engine    *durable.Engine
-	HTTP      *http.Client // guarded
+	HTTP      *http.Client              // guarded
+	CheckURL  func(rawURL string) error // what HTTP would refuse
 	Providers agent.Provider
 	Log       *slog.Logger
 	Metrics   *telemetry.Metrics

@@ -41,7 +41,7 @@ func newSteps(d Deps) steps {
 		turn: &turn.Activities{Store: store, Instances: d.Instances, Agents: d.agents(), Quick: d.Latencies.agents(d), Typing: d.Bus, Engine: d.Engine,
 			Cancels: d.Bus, AgentHere: d.AgentHere},
 		agent: &agent.Activities{Store: store, Provider: d.Providers, Instances: d.Instances, Agents: d.agents(), Cancels: d.Bus,
-			Capabilities: capabilities, Quick: d.Latencies.agents(d), Deliveries: &d.Latencies.channels,
+			Capabilities: capabilities, CheckURL: d.CheckURL, Quick: d.Latencies.agents(d), Deliveries: &d.Latencies.channels,
 			Sender: sender, Typer: typer{gateway}, Streams: d.Bus, Observe: d.Metrics.Agent},
 		deliver: sender,
 	}

@@ -75,6 +75,7 @@ type Activities struct {
 	Agents       activities.Agents // nil: there are only instances' own
 	Cancels      Cancels
 	Capabilities func(channelType string) channels.Capabilities
+	CheckURL     func(rawURL string) error // of attachments in answers; nil: only their form is looked at
 	Quick        *Quick
 	Deliveries   *omni.Latencies // by channel, as package deliver keeps them
 	Sender       Sender          // nil: the delivery claims all parts itself

@@ -15,6 +15,7 @@ var errorTypes = map[omni.AgentErrorKind]string{
 	omni.AgentMalformed:      activities.ErrTypeAgentMalformed,
 	omni.AgentEmpty:          activities.ErrTypeAgentMalformed,
 	omni.AgentTooLarge:       activities.ErrTypeAgentMalformed,
+	omni.AgentInvalid:        activities.ErrTypeAgentMalformed,
 	omni.AgentBadCredentials: activities.ErrTypeAgentBadCredentials,
 	omni.AgentBadRequest:     activities.ErrTypeAgentBadRequest,
 	omni.AgentUnsupported:    activities.ErrTypeAgentUnsupported,

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"time"
 
 	"github.com/omnihub/omni/activities"
@@ -174,8 +175,30 @@ func (c *call) ask(ctx context.Context, req omni.AgentRequest) (omni.Answer, err
 	if err != nil {
 		return omni.Answer{}, err
 	}
-	text := omni.CleanText(reply.Text)
-	return omni.Answer{Text: text, Parts: c.parts(text), Took: took, Details: reply.Details}, nil
+	answer, err := c.answer(reply)
+	answer.Took = took
+	return answer, err
+}
+
+// answer makes the bubbles of what an agent said. What cannot be sent is a
+// final failure: the same call would most likely be answered with it again.
+func (c *call) answer(reply omni.AgentReply) (omni.Answer, error) {
+	if reply.Later {
+		return omni.Answer{}, &omni.AgentError{Kind: omni.AgentMalformed, Reason: "it accepted the turn instead of answering it"}
+	}
+	bubbles, degraded, err := reply.Bubbles(omni.PartsOptions{Caps: c.Capabilities(c.turn.Channel),
+		Auto: c.inst.Settings.Messaging.EnableAutoSplit, CheckURL: c.CheckURL})
+	if err != nil {
+		return omni.Answer{}, &omni.AgentError{Kind: omni.AgentInvalid, Reason: err.Error()}
+	}
+	if degraded > 0 { // the channel cannot show them
+		reply.Details = maps.Clone(reply.Details)
+		if reply.Details == nil {
+			reply.Details = map[string]any{}
+		}
+		reply.Details["partsInWords"] = degraded
+	}
+	return omni.Answer{Text: reply.Said(), Parts: bubbles, Details: reply.Details}, nil
 }
 
 // observe counts the call. One that its turn's cancel cut short says nothing
@@ -197,16 +220,10 @@ func (c *call) observe(ctx context.Context, took time.Duration, err error) {
 	}
 }
 
-// parts splits an answer as the channel and the instance want it.
+// parts splits a text as the channel and the instance want it.
 func (c *call) parts(text string) []message.Content {
-	caps := c.Capabilities(c.turn.Channel)
-	texts := omni.Split(text, omni.SplitOptions{MaxLength: caps.MaxTextLength, Unit: caps.LengthUnit, Markup: caps.Markup,
-		Auto: c.inst.Settings.Messaging.EnableAutoSplit, MaxParts: omni.MaxParts})
-	parts := make([]message.Content, len(texts))
-	for i, t := range texts {
-		parts[i] = message.Content{Type: message.TypeText, Text: t}
-	}
-	return parts
+	return omni.ContentParts(message.Content{Type: message.TypeText, Text: text}, c.Capabilities(c.turn.Channel),
+		c.inst.Settings.Messaging.EnableAutoSplit)
 }
 
 // store writes the answer; the row says whether the turn is still ours.

@@ -181,7 +181,7 @@ func (a *app) openOutside(context.Context) error {
 func (a *app) addRoles() error {
 	deps := workers.Deps{
 		Store: a.store, Instances: a.instances, Agents: a.agents, Bus: a.bus, Temporal: a.temporal, Engine: a.engine,
-		HTTP: a.http, Providers: a.providers, Log: a.log, Metrics: a.tel.Metrics, Meter: a.tel.Meter, Tracer: a.tel.Tracer,
+		HTTP: a.http, CheckURL: a.guard.CheckURL, Providers: a.providers, Log: a.log, Metrics: a.tel.Metrics, Meter: a.tel.Meter, Tracer: a.tel.Tracer,
 		Owner: a.owner, Process: uuid.NewString(), PublicURL: a.publicURL(), Latencies: &workers.Latencies{},
 		AgentHere: slices.Contains(a.roles, workers.RoleAgent),
 	}

@@ -95,6 +95,7 @@ const (
 	AgentBadRequest     AgentErrorKind = "bad_request"     // refused for good
 	AgentEmpty          AgentErrorKind = "empty"           // answered nothing
 	AgentTooLarge       AgentErrorKind = "too_large"       // answered more than is read
+	AgentInvalid        AgentErrorKind = "invalid_answer"  // answered what cannot be sent
 	AgentUnsupported    AgentErrorKind = "unsupported"     // no such provider
 )
 

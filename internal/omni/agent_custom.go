@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"encoding/json"
 	"fmt"
-	"net/http"
 	"regexp"
 	"slices"
 	"strings"
@@ -22,7 +21,7 @@ type CustomAgent struct {
 }
 
 // Methods that a custom agent may be called with.
-var customMethods = []string{http.MethodPost, http.MethodPut, http.MethodPatch}
+var customMethods = []string{"POST", "PUT", "PATCH"}
 
 // The placeholders of a body. Those of customValues stand alone in their
 // string, and become a value of JSON; all others become part of a text.
@@ -126,14 +125,16 @@ func (c *CustomAgent) Authorization(key string) (name, value string) {
 var ownHeaders = []string{"Content-Type", "Content-Length", "Host", "Connection", "Transfer-Encoding", "Idempotency-Key", "Trailer", "Upgrade",
 	"Te", "Proxy-Authorization", "Cookie", "Authorization"}
 
+func isOwnHeader(name string) bool {
+	return slices.ContainsFunc(ownHeaders, func(own string) bool { return strings.EqualFold(own, name) })
+}
+
 var headerName = regexp.MustCompile("^[A-Za-z0-9!#$%&'*+.^_`|~-]{1,100}$")
 
-// Fault is what is wrong with one field.
-type Fault struct{ Field, Reason string }
-
 // Check lists what is wrong with it.
-func (c *CustomAgent) Check() (faults []Fault) {
-	add := func(field, reason string) { faults = append(faults, Fault{field, reason}) }
+func (c *CustomAgent) Check() []Fault {
+	var f faults
+	add := f.add
 	if c.Method != "" && !slices.Contains(customMethods, c.Method) {
 		add("method", "must be one of: "+strings.Join(customMethods, ", "))
 	}
@@ -144,14 +145,14 @@ func (c *CustomAgent) Check() (faults []Fault) {
 		switch {
 		case !headerName.MatchString(name):
 			add("headers", "has a name that is no header's")
-		case slices.Contains(ownHeaders, http.CanonicalHeaderKey(name)):
+		case isOwnHeader(name):
 			add("headers."+name, "cannot be set here; a secret belongs into apiKey, see authHeader")
 		case !validHeaderValue(value):
 			add("headers."+name, "is no header value")
 		}
 	}
 	if c.AuthHeader != "" && (!headerName.MatchString(c.AuthHeader) ||
-		!strings.EqualFold(c.AuthHeader, "Authorization") && slices.Contains(ownHeaders, http.CanonicalHeaderKey(c.AuthHeader))) {
+		!strings.EqualFold(c.AuthHeader, "Authorization") && isOwnHeader(c.AuthHeader)) {
 		add("authHeader", "is no header that can carry a key")
 	}
 	if !validHeaderValue(c.AuthScheme) {
@@ -165,7 +166,7 @@ func (c *CustomAgent) Check() (faults []Fault) {
 	if len(c.ResponsePath) > 500 {
 		add("responsePath", "is longer than 500 bytes")
 	}
-	return faults
+	return f
 }
 
 // sampleValues have the shapes of the true ones.

@@ -130,7 +130,9 @@ func agnoProtocol(stream bool) protocol {
 		},
 	}
 	if stream {
-		content := func(text string) string { return event("RunContent", `{"event":"RunContent","content":`+quote(text)+`}`) }
+		content := func(text string) string {
+			return event("RunContent", `{"event":"RunContent","content":`+quote(text)+`}`)
+		}
 		p.answer = func(text string) string {
 			return event("RunStarted", `{"event":"RunStarted"}`) + content(text[:len(text)/2]) + content(text[len(text)/2:]) +
 				event("RunCompleted", `{"event":"RunCompleted","content":`+quote(text)+`}`)

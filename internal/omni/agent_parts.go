@@ -1,0 +1,163 @@
+package omni
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/omnihub/omni/channels"
+	"github.com/omnihub/omni/channels/message"
+)
+
+// PartsOptions say what the bubbles of an answer may be.
+type PartsOptions struct {
+	Caps     channels.Capabilities
+	Auto     bool                      // SplitOptions.Auto
+	CheckURL func(rawURL string) error // refuses addresses that are not called; nil: none
+}
+
+// PartFault is what keeps an answer's part from being sent.
+type PartFault struct {
+	Field  string // "parts[1].media[0].url"
+	Reason string
+}
+
+func (e *PartFault) Error() string { return e.Field + " " + e.Reason }
+
+// Bubbles makes the bubbles of an answer. Texts are split; what the channel
+// cannot show is said in words (degraded counts these). A part that is not
+// whole, or that points to an address that is not called, is a *PartFault; so
+// are more bubbles than MaxParts.
+func (r *AgentReply) Bubbles(o PartsOptions) (bubbles []message.Content, degraded int, err error) {
+	if len(r.Parts) == 0 {
+		text := message.Content{Type: message.TypeText, Text: CleanText(r.Text)}
+		return ContentParts(text, o.Caps, o.Auto), 0, nil
+	}
+	if len(r.Parts) > MaxParts {
+		return nil, 0, &PartFault{Field: "parts", Reason: fmt.Sprintf("are more than %d", MaxParts)}
+	}
+	for i, part := range r.Parts {
+		if err := checkPart(fmt.Sprintf("parts[%d]", i), &part, o.CheckURL); err != nil {
+			return nil, 0, err
+		}
+		if part.Type == message.TypeReaction || !slices.Contains(o.Caps.Send, part.Type) {
+			part = message.Content{Type: message.TypeText, Text: inWords(part)}
+			degraded++
+		}
+		if part.Text != "" && len(part.Media) == 0 && part.Type != message.TypeText && part.Type != message.TypeButtons {
+			// A caption where no channel has a place for one.
+			bubbles = append(bubbles, ContentParts(message.Content{Type: message.TypeText, Text: part.Text}, o.Caps, o.Auto)...)
+			part.Text = ""
+		}
+		bubbles = append(bubbles, ContentParts(part, o.Caps, o.Auto)...)
+	}
+	if len(bubbles) > MaxParts {
+		return nil, 0, &PartFault{Field: "parts", Reason: fmt.Sprintf("would be %d messages, more than %d", len(bubbles), MaxParts)}
+	}
+	return bubbles, degraded, nil
+}
+
+// Said is all text of an answer, for the log.
+func (r *AgentReply) Said() string {
+	if len(r.Parts) == 0 {
+		return CleanText(r.Text)
+	}
+	texts := make([]string, 0, len(r.Parts))
+	for _, p := range r.Parts {
+		if text := p.Text; text != "" {
+			texts = append(texts, text)
+		} else {
+			texts = append(texts, "["+string(p.Type)+"]")
+		}
+	}
+	return CleanText(strings.Join(texts, "\n\n"))
+}
+
+// checkPart cleans a part and says what is wrong with it. An attachment's
+// address is checked here, though who fetches it does so, too: the agent's
+// author hears of it.
+func checkPart(field string, part *message.Content, checkURL func(string) error) error {
+	cleanPart(part)
+	if faults := ContentFaults(part); len(faults) > 0 {
+		return &PartFault{Field: field + "." + faults[0].Field, Reason: faults[0].Reason}
+	}
+	for i := range part.Media {
+		if part.Media[i].URL == "" || checkURL == nil {
+			continue
+		}
+		if err := checkURL(part.Media[i].URL); err != nil {
+			return &PartFault{Field: fmt.Sprintf("%s.media[%d].url", field, i), Reason: err.Error()}
+		}
+	}
+	return nil
+}
+
+// cleanPart takes out what Postgres cannot store. What it changes is a copy's.
+func cleanPart(c *message.Content) {
+	c.Text = CleanText(c.Text)
+	c.Media, c.Buttons = slices.Clone(c.Media), slices.Clone(c.Buttons)
+	for i := range c.Media {
+		m := &c.Media[i]
+		for _, s := range []*string{(*string)(&m.Type), &m.URL, &m.MimeType, &m.Filename, &m.Ref} {
+			*s = CleanText(*s)
+		}
+	}
+	for i := range c.Buttons {
+		c.Buttons[i].ID, c.Buttons[i].Text = CleanText(c.Buttons[i].ID), CleanText(c.Buttons[i].Text)
+	}
+	if c.Reaction != nil {
+		c.Reaction = &message.Reaction{Emoji: CleanText(c.Reaction.Emoji), Removed: c.Reaction.Removed}
+	}
+	if l := c.Location; l != nil {
+		c.Location = &message.Location{Latitude: l.Latitude, Longitude: l.Longitude, Name: CleanText(l.Name)}
+	}
+	if c.Contact != nil {
+		c.Contact = &message.Contact{Name: CleanText(c.Contact.Name), Phone: CleanText(c.Contact.Phone)}
+	}
+	if p := c.Poll; p != nil {
+		c.Poll = &message.Poll{Question: CleanText(p.Question), Multiple: p.Multiple}
+		for _, option := range p.Options {
+			c.Poll.Options = append(c.Poll.Options, CleanText(option))
+		}
+	}
+}
+
+// inWords is a content as Markdown, for channels that cannot show it.
+func inWords(c message.Content) string {
+	var lines []string
+	add := func(line string) {
+		if line = strings.TrimSpace(line); line != "" {
+			lines = append(lines, line)
+		}
+	}
+	add(c.Text)
+	for _, m := range c.Media {
+		switch {
+		case m.URL != "":
+			add(m.URL)
+		case m.Filename != "":
+			add(fmt.Sprintf("[%s: %s]", m.Type, m.Filename))
+		default:
+			add("[" + string(m.Type) + "]")
+		}
+	}
+	if c.Location != nil {
+		add(fmt.Sprintf("%s (%g, %g)", c.Location.Name, c.Location.Latitude, c.Location.Longitude))
+	}
+	if c.Contact != nil {
+		add(c.Contact.Name + " " + c.Contact.Phone)
+	}
+	if c.Poll != nil {
+		add(c.Poll.Question)
+		for _, option := range c.Poll.Options {
+			add("- " + option)
+		}
+	}
+	for _, b := range c.Buttons {
+		add("- " + b.Text)
+	}
+	if c.Reaction != nil {
+		add(c.Reaction.Emoji)
+	}
+	return strings.Join(lines, "\n")
+}
