@@ -193,6 +193,20 @@ func newHub(t *testing.T, change ...func(*api.Deps)) *hub {
 	return h
 }
 
+// twin is another process's API on the same database.
+func (h *hub) twin() *hub {
+	h.t.Helper()
+	log := slog.New(slog.DiscardHandler)
+	other := &hub{t: h.t, store: h.store, engine: h.engine, bus: h.bus, hooks: h.hooks}
+	other.control = control.New(control.Deps{Store: h.store, Engine: h.engine, Announcer: h.bus, Inbound: h.bus, Log: log, APIKey: adminKey})
+	var err error
+	other.svc, err = api.New(api.Deps{Addr: "127.0.0.1:0", Version: "test", Log: log, Hooks: h.hooks, Events: h.store, Rate: -1, Control: other.control})
+	require.NoError(h.t, err)
+	other.server = httptest.NewServer(other.svc.Handler())
+	h.t.Cleanup(other.server.Close)
+	return other
+}
+
 // testWriter brings the log to the test's own.
 type testWriter struct{ t *testing.T }
 

@@ -14,6 +14,17 @@ import (
 type operation struct {
 	method, path, id, scope string
 	hasBody                 bool
+	query                   []string // parameters that name objects
+	places                  []string // fields of the body that name objects
+}
+
+// document is what the tests read of the OpenAPI document.
+type document struct {
+	OpenAPI    string                                `json:"openapi"`
+	Paths      map[string]map[string]json.RawMessage `json:"paths"`
+	Components struct {
+		Schemas map[string]json.RawMessage `json:"schemas"`
+	} `json:"components"`
 }
 
 func (o operation) address(id string) string {
@@ -36,10 +47,7 @@ var bodies = map[string]string{
 
 func operations(t *testing.T, h *hub) []operation {
 	t.Helper()
-	var doc struct {
-		OpenAPI string                                `json:"openapi"`
-		Paths   map[string]map[string]json.RawMessage `json:"paths"`
-	}
+	var doc document
 	a := h.call("", http.MethodGet, "/openapi.json", nil)
 	require.Equal(t, http.StatusOK, a.status)
 	require.NoError(t, json.Unmarshal(a.body, &doc))
@@ -48,14 +56,29 @@ func operations(t *testing.T, h *hub) []operation {
 	for path, item := range doc.Paths {
 		for method, raw := range item {
 			var op struct {
-				ID    string          `json:"operationId"`
-				Scope string          `json:"x-scope"`
-				Body  json.RawMessage `json:"requestBody"`
+				ID    string `json:"operationId"`
+				Scope string `json:"x-scope"`
+				Body  *struct {
+					Content map[string]struct {
+						Schema json.RawMessage `json:"schema"`
+					} `json:"content"`
+				} `json:"requestBody"`
+				Parameters []struct{ Name, In string } `json:"parameters"`
 			}
 			require.NoError(t, json.Unmarshal(raw, &op))
 			require.NotContains(t, path, ":", path)
 			require.NotEmpty(t, op.Scope, "%s %s says no scope", method, path)
-			out = append(out, operation{method: strings.ToUpper(method), path: path, id: op.ID, scope: op.Scope, hasBody: op.Body != nil})
+			o := operation{method: strings.ToUpper(method), path: path, id: op.ID, scope: op.Scope, hasBody: op.Body != nil}
+			for _, p := range op.Parameters {
+				if p.In == "query" && isID(p.Name) {
+					require.Contains(t, queryKinds, p.Name, "%s: what does %s name?", op.ID, p.Name)
+					o.query = append(o.query, p.Name)
+				}
+			}
+			if op.Body != nil {
+				o.places = doc.ids(op.Body.Content["application/json"].Schema, nil)
+			}
+			out = append(out, o)
 		}
 	}
 	sort.Slice(out, func(i, j int) bool { return out[i].path+out[i].method < out[j].path+out[j].method })

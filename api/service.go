@@ -54,6 +54,7 @@ type Service struct {
 	listener net.Listener
 	cancel   context.CancelFunc
 	cutOff   context.CancelFunc // of every request and hijacked connection
+	endAudit context.CancelFunc // once no request is left that would be written down
 	running  sync.WaitGroup
 }
 
@@ -95,9 +96,10 @@ func (s *Service) Start(ctx context.Context) error {
 	// Ended by Stop, not by the context of starting.
 	run, cancel := context.WithCancel(context.Background())
 	requests, cutOff := context.WithCancel(context.Background())
+	audit, endAudit := context.WithCancel(context.Background())
 	s.server.BaseContext = func(net.Listener) context.Context { return requests }
 	s.mu.Lock()
-	s.listener, s.cancel, s.cutOff = l, cancel, cutOff
+	s.listener, s.cancel, s.cutOff, s.endAudit = l, cancel, cutOff, endAudit
 	s.mu.Unlock()
 	s.running.Go(func() {
 		if err := s.server.Serve(l); err != nil && !errors.Is(err, http.ErrServerClosed) {
@@ -105,6 +107,7 @@ func (s *Service) Start(ctx context.Context) error {
 		}
 	})
 	s.running.Go(func() { s.housekeeping(run) })
+	s.running.Go(func() { s.deps.Control.Audit.Run(audit) })
 	return nil
 }
 
@@ -135,6 +138,7 @@ func (s *Service) Stop(ctx context.Context) error {
 	if err := s.server.Shutdown(ctx); err != nil {
 		errs = append(errs, fmt.Errorf("ending the HTTP server: %w", err), s.server.Close())
 	}
+	s.endAudit()
 	s.cutOff() // what was hijacked (pages' own WebSockets) is not waited for above
 	s.running.Wait()
 	return errors.Join(errs...)
@@ -153,7 +157,7 @@ func (s *Service) housekeeping(ctx context.Context) {
 		case <-sweep.C:
 			err = errors.Join(s.deps.Control.Messages.Sweep(ctx), s.deps.Control.DeadLetters.Sweep(ctx))
 		case <-forget.C:
-			err = s.deps.Control.Messages.ForgetKeys(ctx)
+			err = errors.Join(s.deps.Control.Messages.ForgetKeys(ctx), s.deps.Control.Audit.Forget(ctx))
 		}
 		if err != nil && ctx.Err() == nil {
 			s.log.WarnContext(ctx, "housekeeping; tried again within seconds", "error", err)

@@ -48,10 +48,13 @@ func live(t *testing.T) *hub {
 	return h
 }
 
-func (h *hub) dial(ctx context.Context, query string) *websocket.Conn {
+func (h *hub) dial(ctx context.Context, query string, key ...string) *websocket.Conn {
 	h.t.Helper()
+	if key == nil {
+		key = []string{adminKey}
+	}
 	conn, resp, err := websocket.Dial(ctx, "ws://"+h.svc.Addr()+"/ws/events?"+query, &websocket.DialOptions{
-		HTTPHeader: http.Header{"X-Api-Key": {adminKey}}})
+		HTTPHeader: http.Header{"X-Api-Key": key}})
 	require.NoError(h.t, err)
 	if resp.Body != nil {
 		_ = resp.Body.Close()

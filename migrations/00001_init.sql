@@ -8,7 +8,7 @@
 
 CREATE TABLE instances (
     id                uuid PRIMARY KEY,
-    tenant_id         text NOT NULL DEFAULT 'default',
+    tenant_id         text NOT NULL,
     name              text NOT NULL,
     channel           text NOT NULL,
     settings          jsonb NOT NULL,              -- omni.InstanceSettings
@@ -27,7 +27,7 @@ CREATE INDEX instances_tenant ON instances (tenant_id, created_at DESC, id DESC)
 
 -- What a channel keeps between runs: poll offsets, cursors.
 CREATE TABLE channel_kv (
-    tenant_id   text NOT NULL DEFAULT 'default',
+    tenant_id   text NOT NULL,
     instance_id uuid NOT NULL,
     key         text NOT NULL,
     value       bytea NOT NULL,
@@ -37,7 +37,7 @@ CREATE TABLE channel_kv (
 
 CREATE TABLE persons (
     id           uuid PRIMARY KEY,
-    tenant_id    text NOT NULL DEFAULT 'default',
+    tenant_id    text NOT NULL,
     display_name text NOT NULL DEFAULT '',
     phone        text NOT NULL DEFAULT '',
     email        text NOT NULL DEFAULT '',
@@ -48,7 +48,7 @@ CREATE TABLE persons (
 
 CREATE TABLE identities (
     id               uuid PRIMARY KEY,
-    tenant_id        text NOT NULL DEFAULT 'default',
+    tenant_id        text NOT NULL,
     instance_id      uuid NOT NULL,
     channel          text NOT NULL,
     platform_user_id text NOT NULL,
@@ -68,7 +68,7 @@ CREATE INDEX identities_person ON identities (person_id);
 -- The row that is locked (FOR NO KEY UPDATE) for every decision about a chat.
 CREATE TABLE chats (
     id              uuid PRIMARY KEY,
-    tenant_id       text NOT NULL DEFAULT 'default',
+    tenant_id       text NOT NULL,
     instance_id     uuid NOT NULL,
     channel         text NOT NULL,
     external_id     text NOT NULL,
@@ -95,7 +95,7 @@ CREATE INDEX chats_recent ON chats (tenant_id, created_at DESC, id DESC);
 -- columns under "delivery" are state, the rest is derived from the log.
 CREATE TABLE messages (
     id            uuid PRIMARY KEY,
-    tenant_id     text NOT NULL DEFAULT 'default',
+    tenant_id     text NOT NULL,
     instance_id   uuid NOT NULL,
     channel       text NOT NULL,
     chat_id       uuid NOT NULL,
@@ -146,7 +146,7 @@ CREATE INDEX messages_external ON messages (instance_id, external_id) WHERE dire
 
 CREATE TABLE turns (
     id           uuid PRIMARY KEY,
-    tenant_id    text NOT NULL DEFAULT 'default',
+    tenant_id    text NOT NULL,
     instance_id  uuid NOT NULL,
     channel      text NOT NULL,
     chat_id      uuid NOT NULL,
@@ -201,7 +201,7 @@ CREATE INDEX idempotency_keys_age ON idempotency_keys (created_at);
 
 CREATE TABLE dead_letters (
     id          uuid PRIMARY KEY,
-    tenant_id   text NOT NULL DEFAULT 'default',
+    tenant_id   text NOT NULL,
     instance_id uuid,
     chat_id     uuid,
     message_id  uuid,
@@ -218,7 +218,7 @@ CREATE INDEX dead_letters_recent ON dead_letters (tenant_id, created_at DESC, id
 
 CREATE TABLE api_keys (
     id           uuid PRIMARY KEY,
-    tenant_id    text NOT NULL DEFAULT 'default',
+    tenant_id    text NOT NULL,
     name         text NOT NULL,
     prefix       text NOT NULL,
     hash         bytea NOT NULL UNIQUE,            -- SHA-256 of the key
@@ -249,7 +249,7 @@ CREATE TABLE events (
     seq            bigint GENERATED ALWAYS AS IDENTITY,
     xid            xid8 NOT NULL DEFAULT pg_current_xact_id(),
     id             uuid NOT NULL,
-    tenant_id      text NOT NULL DEFAULT 'default',
+    tenant_id      text NOT NULL,
     type           text NOT NULL,
     time           timestamptz NOT NULL DEFAULT clock_timestamp(),
     subject        text NOT NULL DEFAULT '',

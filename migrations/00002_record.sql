@@ -3,7 +3,7 @@
 -- Edits, deletes and receipts that were applied, so that a redelivered one is not.
 CREATE TABLE applied_events (
     id         uuid PRIMARY KEY,   -- derived like a message id
-    tenant_id  text NOT NULL DEFAULT 'default',
+    tenant_id  text NOT NULL,
     applied_at timestamptz NOT NULL DEFAULT now()
 );
 

@@ -9,7 +9,7 @@
 CREATE TABLE follow_ups (
     turn_id       uuid NOT NULL,             -- the turn that was answered
     n             int NOT NULL,              -- which of the instance's follow-ups, from 0
-    tenant_id     text NOT NULL DEFAULT 'default',
+    tenant_id     text NOT NULL,
     instance_id   uuid NOT NULL,
     channel       text NOT NULL,
     chat_id       uuid NOT NULL,

@@ -4,7 +4,7 @@
 
 CREATE TABLE agents (
     id         uuid PRIMARY KEY,
-    tenant_id  text NOT NULL DEFAULT 'default',
+    tenant_id  text NOT NULL,
     name       text NOT NULL,
     config     jsonb NOT NULL,                     -- omni.AgentConfig
     secrets    bytea,                              -- AES-256-GCM over the key
@@ -19,7 +19,7 @@ CREATE INDEX agents_tenant ON agents (tenant_id, created_at DESC, id DESC);
 -- while a route is made, so that none is left of an agent that is deleted.
 CREATE TABLE agent_routes (
     id          uuid PRIMARY KEY,
-    tenant_id   text NOT NULL DEFAULT 'default',
+    tenant_id   text NOT NULL,
     instance_id uuid NOT NULL,
     agent_id    uuid NOT NULL REFERENCES agents (id),
     chat_id     uuid,

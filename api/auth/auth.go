@@ -29,6 +29,12 @@ func Caller(ctx context.Context) *omni.APIKey {
 	return ctx.Value(callerKey{}).(*omni.APIKey) //nolint:forcetypeassert // see above
 }
 
+// FindCaller is who makes the request, if it came in with a key.
+func FindCaller(ctx context.Context) (*omni.APIKey, bool) {
+	who, ok := ctx.Value(callerKey{}).(*omni.APIKey)
+	return who, ok
+}
+
 // WithCaller returns a context with a caller.
 func WithCaller(ctx context.Context, who *omni.APIKey) context.Context {
 	return context.WithValue(ctx, callerKey{}, who)

@@ -46,6 +46,7 @@ func Register(api huma.API, d Deps) {
 	r.events()
 	r.stream()
 	r.keys()
+	r.tenants()
 	r.deadLetters()
 }
 

@@ -72,7 +72,7 @@ var rooms = []room{
 	{path: "internal/secret"},
 	{path: "internal/safehttp"},
 	{path: "internal/telemetry"},
-	{path: "internal/config"},
+	{path: "internal/config", may: []string{"internal/omni"}},
 	{path: "internal/lifecycle"},
 
 	{path: "internal/control", may: []string{"internal/omni", "channels", "channels/message", "activities", "workflows"}, never: []string{"github.com/gin-gonic", "github.com/jackc", "github.com/nats-io", "go.temporal.io/sdk", "net/http"}},

@@ -11,6 +11,8 @@ import (
 	"strings"
 
 	"github.com/joho/godotenv"
+
+	"github.com/omnihub/omni/internal/omni"
 )
 
 // fileSuffix makes a variable name a file that holds its value.
@@ -126,7 +128,7 @@ func unknown(values map[string]value) []error {
 		if !strings.HasPrefix(name, "OMNI_") || slices.Contains(known, name) {
 			continue
 		}
-		errs = append(errs, fmt.Errorf("unknown variable %s: did you mean %s?", name, nearest(name, known)))
+		errs = append(errs, fmt.Errorf("unknown variable %s: did you mean %s?", name, omni.Nearest(name, known)))
 	}
 	return errs
 }

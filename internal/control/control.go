@@ -11,6 +11,8 @@ type Store interface {
 	EventStore
 	KeyStore
 	DeadLetterStore
+	TenantStore
+	AuditStore
 }
 
 // Deps is what the use cases are handed.
@@ -38,6 +40,8 @@ type Control struct {
 	Persons     *Persons
 	Events      *Events
 	Keys        *Keys
+	Tenants     *Tenants
+	Audit       *KeyAudit
 	DeadLetters *DeadLetters
 	Auth        *Authenticator
 	Health      *Health
@@ -57,6 +61,8 @@ func New(d Deps) *Control {
 		Persons:     &Persons{store: d.Store},
 		Events:      &Events{store: d.Store},
 		Keys:        &Keys{store: d.Store, auth: auth},
+		Tenants:     &Tenants{store: d.Store},
+		Audit:       newKeyAudit(d.Store, d.Log),
 		DeadLetters: &DeadLetters{store: d.Store, engine: d.Engine, inbound: d.Inbound, log: d.Log},
 		Auth:        auth,
 		Health:      NewHealth(d.Checks),

@@ -59,6 +59,9 @@ const (
 	CodeInstanceGone   = "instance_deleted"
 	CodeUnavailable    = "unavailable"
 	CodeNoLoginNeeded  = "qr_not_available"
+	CodeLastAdmin      = "last_admin_key"
+	CodeKeyExpired     = "key_expired"
+	CodeRotated        = "key_changed"
 )
 
 // invalid refuses one field.

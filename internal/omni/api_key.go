@@ -16,7 +16,7 @@ const ScopeAdmin = "admin"
 // APIKey is what is kept of a key: never the key itself.
 type APIKey struct {
 	ID          uuid.UUID   `json:"id" format:"uuid" required:"true"`
-	TenantID    string      `json:"-"`
+	TenantID    string      `json:"tenant" doc:"whose it is" required:"true"`
 	Name        string      `json:"name" required:"true"`
 	Prefix      string      `json:"prefix" doc:"how the key begins, to recognise it" required:"true"`
 	Scopes      []string    `json:"scopes" required:"true"`

@@ -24,7 +24,7 @@ type held struct {
 // instanceRow makes the world's instance one that exists.
 func (w *world) instanceRow() {
 	w.t.Helper()
-	_, err := w.Pool().Exec(w.t.Context(), `INSERT INTO instances (id, name, channel, settings) VALUES ($1, 'x', 'custom', '{}')`, w.instance)
+	_, err := w.Pool().Exec(w.t.Context(), `INSERT INTO instances (id, tenant_id, name, channel, settings) VALUES ($1, 'default', 'x', 'custom', '{}')`, w.instance)
 	require.NoError(w.t, err)
 }
 

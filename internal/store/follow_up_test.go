@@ -24,7 +24,7 @@ func (w *world) configure(followUps ...omni.FollowUp) {
 	s.Agent, s.Messaging.FollowUps = &agent, followUps
 	b, err := json.Marshal(s)
 	require.NoError(w.t, err)
-	_, err = w.Pool().Exec(w.t.Context(), `INSERT INTO instances (id, name, channel, settings) VALUES ($1, 'x', 'custom', $2)
+	_, err = w.Pool().Exec(w.t.Context(), `INSERT INTO instances (id, tenant_id, name, channel, settings) VALUES ($1, 'default', 'x', 'custom', $2)
 		ON CONFLICT (id) DO UPDATE SET settings = excluded.settings`, w.instance, b)
 	require.NoError(w.t, err)
 }

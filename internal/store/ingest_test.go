@@ -96,9 +96,9 @@ func TestChatHistoryIsWhatPeopleSaw(t *testing.T) {
 	}
 	// An answer that existed before the third message, and was sent after it.
 	answer := uuid.New()
-	_, err := s.Pool().Exec(t.Context(), `INSERT INTO messages (id, instance_id, channel, chat_id, direction, content, status, created_at, sent_at, part_count)
-		VALUES ($1, $2, 'custom', $3, 'outbound', '{"type":"text","text":"answer"}', 'sent', now() - interval '1 hour', clock_timestamp(), 1),
-		       ($4, $2, 'custom', $3, 'outbound', '{"type":"text","text":"waits"}', 'queued', now(), NULL, 1)`,
+	_, err := s.Pool().Exec(t.Context(), `INSERT INTO messages (id, tenant_id, instance_id, channel, chat_id, direction, content, status, created_at, sent_at, part_count)
+		VALUES ($1, 'default', $2, 'custom', $3, 'outbound', '{"type":"text","text":"answer"}', 'sent', now() - interval '1 hour', clock_timestamp(), 1),
+		       ($4, 'default', $2, 'custom', $3, 'outbound', '{"type":"text","text":"waits"}', 'queued', now(), NULL, 1)`,
 		answer, in, batch[0].ChatID(), uuid.New())
 	require.NoError(t, err)
 	texts := func(after uuid.UUID, limit int) []string {

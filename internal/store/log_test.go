@@ -24,7 +24,7 @@ func openStore(t *testing.T) *store.Store {
 	return s
 }
 
-const insertEvent = `INSERT INTO events (id, type, instance_id, channel, data) VALUES ($1, 'message.received', $2, 'custom', '{}')`
+const insertEvent = `INSERT INTO events (id, tenant_id, type, instance_id, channel, data) VALUES ($1, 'default', 'message.received', $2, 'custom', '{}')`
 
 // Writers hold their transactions open for random times, so that they commit
 // in another order than they began, while a reader follows the log.

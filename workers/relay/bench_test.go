@@ -22,8 +22,8 @@ func BenchmarkRelay(b *testing.B) {
 	if err != nil {
 		b.Fatal(err)
 	}
-	if _, err := st.Pool().Exec(b.Context(), `INSERT INTO events (id, type, instance_id, channel, traceparent, data)
-		SELECT gen_random_uuid(), 'message.received', gen_random_uuid(), 'custom', '00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01',
+	if _, err := st.Pool().Exec(b.Context(), `INSERT INTO events (id, tenant_id, type, instance_id, channel, traceparent, data)
+		SELECT gen_random_uuid(), 'default', 'message.received', gen_random_uuid(), 'custom', '00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01',
 		       jsonb_build_object('text', repeat('x', 400)) FROM generate_series(1, $1)`, b.N); err != nil {
 		b.Fatal(err)
 	}

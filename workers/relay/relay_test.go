@@ -152,8 +152,8 @@ func (w *world) transaction() (int, error) {
 	defer func() { _ = tx.Rollback(ctx) }()
 	n := 1 + rand.IntN(3)
 	for range n {
-		if _, err := tx.Exec(ctx, `INSERT INTO events (id, type, instance_id, channel, data)
-			VALUES ($1, 'message.sent', $1, 'custom', '{}')`, uuid.New()); err != nil {
+		if _, err := tx.Exec(ctx, `INSERT INTO events (id, tenant_id, type, instance_id, channel, data)
+			VALUES ($1, 'default', 'message.sent', $1, 'custom', '{}')`, uuid.New()); err != nil {
 			return 0, err
 		}
 		if _, err := tx.Exec(ctx, "SELECT pg_sleep($1)", rand.Float64()*0.008); err != nil {

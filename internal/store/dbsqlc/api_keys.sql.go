@@ -35,6 +35,27 @@ func (q *Queries) APIKeyByHash(ctx context.Context, hash []byte) (ApiKey, error)
 	return i, err
 }
 
+const EnsureTenant = `-- name: EnsureTenant :exec
+INSERT INTO tenants (name) VALUES ($1) ON CONFLICT (name) DO NOTHING
+`
+
+func (q *Queries) EnsureTenant(ctx context.Context, name string) error {
+	_, err := q.db.Exec(ctx, EnsureTenant, name)
+	return err
+}
+
+const ForgetOldKeyAudit = `-- name: ForgetOldKeyAudit :execrows
+DELETE FROM key_audit WHERE created_at < now() - make_interval(days => $1::int)
+`
+
+func (q *Queries) ForgetOldKeyAudit(ctx context.Context, days int32) (int64, error) {
+	result, err := q.db.Exec(ctx, ForgetOldKeyAudit, days)
+	if err != nil {
+		return 0, err
+	}
+	return result.RowsAffected(), nil
+}
+
 const GetAPIKey = `-- name: GetAPIKey :one
 SELECT id, tenant_id, name, prefix, hash, scopes, instance_ids, expires_at, revoked_at, last_used_at, created_at FROM api_keys WHERE id = $1 AND tenant_id = $2 AND revoked_at IS NULL
 `
@@ -46,6 +67,34 @@ type GetAPIKeyParams struct {
 
 func (q *Queries) GetAPIKey(ctx context.Context, arg GetAPIKeyParams) (ApiKey, error) {
 	row := q.db.QueryRow(ctx, GetAPIKey, arg.ID, arg.TenantID)
+	var i ApiKey
+	err := row.Scan(
+		&i.ID,
+		&i.TenantID,
+		&i.Name,
+		&i.Prefix,
+		&i.Hash,
+		&i.Scopes,
+		&i.InstanceIds,
+		&i.ExpiresAt,
+		&i.RevokedAt,
+		&i.LastUsedAt,
+		&i.CreatedAt,
+	)
+	return i, err
+}
+
+const GetAPIKeyEver = `-- name: GetAPIKeyEver :one
+SELECT id, tenant_id, name, prefix, hash, scopes, instance_ids, expires_at, revoked_at, last_used_at, created_at FROM api_keys WHERE id = $1 AND tenant_id = $2
+`
+
+type GetAPIKeyEverParams struct {
+	ID       uuid.UUID
+	TenantID string
+}
+
+func (q *Queries) GetAPIKeyEver(ctx context.Context, arg GetAPIKeyEverParams) (ApiKey, error) {
+	row := q.db.QueryRow(ctx, GetAPIKeyEver, arg.ID, arg.TenantID)
 	var i ApiKey
 	err := row.Scan(
 		&i.ID,
@@ -108,6 +157,160 @@ func (q *Queries) InsertAPIKey(ctx context.Context, arg InsertAPIKeyParams) (Api
 	return i, err
 }
 
+const InsertKeyAudit = `-- name: InsertKeyAudit :exec
+INSERT INTO key_audit (id, tenant_id, key_id, method, route, path, status, request_id, address, created_at)
+SELECT unnest($1::uuid[]), unnest($2::text[]), unnest($3::uuid[]), unnest($4::text[]), unnest($5::text[]),
+       unnest($6::text[]), unnest($7::int[]), unnest($8::text[]), unnest($9::text[]),
+       unnest($10::timestamptz[])
+ON CONFLICT (id) DO NOTHING
+`
+
+type InsertKeyAuditParams struct {
+	Ids        []uuid.UUID
+	Tenants    []string
+	Keys       []uuid.UUID
+	Methods    []string
+	Routes     []string
+	Paths      []string
+	Statuses   []int32
+	RequestIds []string
+	Addresses  []string
+	Times      []time.Time
+}
+
+func (q *Queries) InsertKeyAudit(ctx context.Context, arg InsertKeyAuditParams) error {
+	_, err := q.db.Exec(ctx, InsertKeyAudit,
+		arg.Ids,
+		arg.Tenants,
+		arg.Keys,
+		arg.Methods,
+		arg.Routes,
+		arg.Paths,
+		arg.Statuses,
+		arg.RequestIds,
+		arg.Addresses,
+		arg.Times,
+	)
+	return err
+}
+
+const ListKeyAudit = `-- name: ListKeyAudit :many
+SELECT id, tenant_id, key_id, method, route, path, status, request_id, address, created_at FROM key_audit
+WHERE tenant_id = $1 AND key_id = $2
+  AND ($3::timestamptz IS NULL
+       OR (created_at, id) < ($3::timestamptz, $4::uuid))
+ORDER BY created_at DESC, id DESC
+LIMIT $5
+`
+
+type ListKeyAuditParams struct {
+	TenantID string
+	KeyID    uuid.UUID
+	AfterAt  *time.Time
+	AfterID  uuid.NullUUID
+	RowLimit int32
+}
+
+func (q *Queries) ListKeyAudit(ctx context.Context, arg ListKeyAuditParams) ([]KeyAudit, error) {
+	rows, err := q.db.Query(ctx, ListKeyAudit,
+		arg.TenantID,
+		arg.KeyID,
+		arg.AfterAt,
+		arg.AfterID,
+		arg.RowLimit,
+	)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var items []KeyAudit
+	for rows.Next() {
+		var i KeyAudit
+		if err := rows.Scan(
+			&i.ID,
+			&i.TenantID,
+			&i.KeyID,
+			&i.Method,
+			&i.Route,
+			&i.Path,
+			&i.Status,
+			&i.RequestID,
+			&i.Address,
+			&i.CreatedAt,
+		); err != nil {
+			return nil, err
+		}
+		items = append(items, i)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
+}
+
+const ListTenants = `-- name: ListTenants :many
+SELECT id, name, created_at FROM tenants
+WHERE $1::timestamptz IS NULL
+   OR (created_at, id) < ($1::timestamptz, $2::uuid)
+ORDER BY created_at DESC, id DESC
+LIMIT $3
+`
+
+type ListTenantsParams struct {
+	AfterAt  *time.Time
+	AfterID  uuid.NullUUID
+	RowLimit int32
+}
+
+func (q *Queries) ListTenants(ctx context.Context, arg ListTenantsParams) ([]Tenant, error) {
+	rows, err := q.db.Query(ctx, ListTenants, arg.AfterAt, arg.AfterID, arg.RowLimit)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var items []Tenant
+	for rows.Next() {
+		var i Tenant
+		if err := rows.Scan(&i.ID, &i.Name, &i.CreatedAt); err != nil {
+			return nil, err
+		}
+		items = append(items, i)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
+}
+
+const LockTenant = `-- name: LockTenant :exec
+SELECT FROM tenants WHERE name = $1 FOR NO KEY UPDATE
+`
+
+// Held for whatever must not be decided twice at once about a tenant's keys.
+func (q *Queries) LockTenant(ctx context.Context, name string) error {
+	_, err := q.db.Exec(ctx, LockTenant, name)
+	return err
+}
+
+const OtherAdminKeys = `-- name: OtherAdminKeys :one
+SELECT EXISTS (SELECT FROM api_keys
+    WHERE tenant_id = $1 AND id <> $2 AND revoked_at IS NULL AND (expires_at IS NULL OR expires_at > now())
+      AND instance_ids IS NULL AND 'admin' = ANY (scopes))
+`
+
+type OtherAdminKeysParams struct {
+	TenantID string
+	ID       uuid.UUID
+}
+
+// Whether a tenant keeps a key that may do everything without this one.
+func (q *Queries) OtherAdminKeys(ctx context.Context, arg OtherAdminKeysParams) (bool, error) {
+	row := q.db.QueryRow(ctx, OtherAdminKeys, arg.TenantID, arg.ID)
+	var exists bool
+	err := row.Scan(&exists)
+	return exists, err
+}
+
 const RevokeAPIKey = `-- name: RevokeAPIKey :one
 UPDATE api_keys SET revoked_at = now()
 WHERE id = $1 AND tenant_id = $2 AND revoked_at IS NULL
@@ -126,6 +329,46 @@ func (q *Queries) RevokeAPIKey(ctx context.Context, arg RevokeAPIKeyParams) ([]b
 	return hash, err
 }
 
+const RotateAPIKey = `-- name: RotateAPIKey :one
+UPDATE api_keys SET hash = $1, prefix = $2
+WHERE id = $3 AND tenant_id = $4 AND revoked_at IS NULL AND prefix = $5
+RETURNING id, tenant_id, name, prefix, hash, scopes, instance_ids, expires_at, revoked_at, last_used_at, created_at
+`
+
+type RotateAPIKeyParams struct {
+	NewHash   []byte
+	Prefix    string
+	ID        uuid.UUID
+	TenantID  string
+	OldPrefix string
+}
+
+// Only while it is the key that was read: of two rotations at once one is refused.
+func (q *Queries) RotateAPIKey(ctx context.Context, arg RotateAPIKeyParams) (ApiKey, error) {
+	row := q.db.QueryRow(ctx, RotateAPIKey,
+		arg.NewHash,
+		arg.Prefix,
+		arg.ID,
+		arg.TenantID,
+		arg.OldPrefix,
+	)
+	var i ApiKey
+	err := row.Scan(
+		&i.ID,
+		&i.TenantID,
+		&i.Name,
+		&i.Prefix,
+		&i.Hash,
+		&i.Scopes,
+		&i.InstanceIds,
+		&i.ExpiresAt,
+		&i.RevokedAt,
+		&i.LastUsedAt,
+		&i.CreatedAt,
+	)
+	return i, err
+}
+
 const TouchAPIKey = `-- name: TouchAPIKey :exec
 UPDATE api_keys SET last_used_at = now() WHERE id = $1
 `
@@ -133,4 +376,22 @@ UPDATE api_keys SET last_used_at = now() WHERE id = $1
 func (q *Queries) TouchAPIKey(ctx context.Context, id uuid.UUID) error {
 	_, err := q.db.Exec(ctx, TouchAPIKey, id)
 	return err
+}
+
+const TrimKeyAudit = `-- name: TrimKeyAudit :execrows
+DELETE FROM key_audit a USING (
+    SELECT k.key_id, (SELECT b.created_at FROM key_audit b WHERE b.key_id = k.key_id
+                      ORDER BY b.created_at DESC, b.id DESC OFFSET $1::int LIMIT 1) AS cut
+    FROM (SELECT key_id FROM key_audit GROUP BY key_id HAVING count(*) > $1::int) k
+) old
+WHERE a.key_id = old.key_id AND a.created_at <= old.cut
+`
+
+// The newest of each key stay.
+func (q *Queries) TrimKeyAudit(ctx context.Context, keep int32) (int64, error) {
+	result, err := q.db.Exec(ctx, TrimKeyAudit, keep)
+	if err != nil {
+		return 0, err
+	}
+	return result.RowsAffected(), nil
 }

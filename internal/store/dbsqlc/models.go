@@ -277,6 +277,19 @@ type Instance struct {
 	DeletedAt       *time.Time
 }
 
+type KeyAudit struct {
+	ID        uuid.UUID
+	TenantID  string
+	KeyID     uuid.UUID
+	Method    string
+	Route     string
+	Path      string
+	Status    int32
+	RequestID string
+	Address   string
+	CreatedAt time.Time
+}
+
 type Merge struct {
 	ID             uuid.UUID
 	Seq            *int64
@@ -381,6 +394,12 @@ type SuggestionCursor struct {
 	One bool
 	At  time.Time
 	ID  uuid.UUID
+}
+
+type Tenant struct {
+	ID        uuid.UUID
+	Name      string
+	CreatedAt time.Time
 }
 
 type Turn struct {

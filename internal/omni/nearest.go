@@ -1,7 +1,8 @@
-package config
+package omni
 
-// nearest returns the candidate with the smallest edit distance to name.
-func nearest(name string, candidates []string) string {
+// Nearest returns the candidate with the smallest edit distance to name, ""
+// where there is none: what somebody who mistyped probably meant.
+func Nearest(name string, candidates []string) string {
 	best, bestDistance := "", -1
 	for _, candidate := range candidates {
 		if d := distance(name, candidate); bestDistance < 0 || d < bestDistance {
