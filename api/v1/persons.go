@@ -6,28 +6,55 @@ import (
 
 	"github.com/google/uuid"
 
+	"github.com/omnihub/omni/internal/control"
 	"github.com/omnihub/omni/internal/omni"
 )
 
 type listPersons struct {
 	Paging
-	Query      string    `query:"q" doc:"part of a name, username, phone, email or platform id" maxLength:"200"`
+	Query      string    `query:"q" doc:"parts of a name, username, phone, e-mail or platform id: each word must fit, case and accents and the formatting of numbers do not matter" maxLength:"200"`
 	InstanceID uuid.UUID `query:"instanceId"`
 	PersonID   uuid.UUID `query:"personId"`
+}
+
+type personTimeline struct {
+	ByID
+	Paging
+	InstanceID uuid.UUID `query:"instanceId"`
+	ChatID     uuid.UUID `query:"chatId"`
+	Type       string    `query:"type" enum:"text,image,audio,video,document,sticker,location,contact,poll,reaction,buttons" doc:"only content of this type"`
+	Direction  string    `query:"direction" enum:"inbound,outbound"`
+	Since      string    `query:"since" doc:"only from this time on (RFC 3339)" maxLength:"64"`
+	Until      string    `query:"until" doc:"only before this time (RFC 3339)" maxLength:"64"`
+}
+
+func (in *personTimeline) filter() control.TimelineQuery {
+	return control.TimelineQuery{InstanceID: in.InstanceID, ChatID: in.ChatID, Type: in.Type, Direction: in.Direction,
+		Since: in.Since, Until: in.Until}
 }
 
 func (r *routes) persons() {
 	const tag, read = "persons", "persons:read"
 	add(r, endpoint{id: "list-persons", method: http.MethodGet, path: "/persons", tag: tag, scope: read,
-		summary: "Search persons, newest first"},
+		summary: "Search persons, the best match first; without q: list them, newest first",
+		doc: "A whole field that matches comes before its beginning, that before the beginning of a word, that before any part; " +
+			"then newest first. Words of one or two letters match where a word begins. Where thousands match, those of exactly that name come " +
+			"first and all others newest first; a page may then be short and still have a next one."},
 		func(ctx context.Context, who *omni.APIKey, in *listPersons) (*many[omni.Person], error) {
 			return manyOf(r.Persons.List(ctx, who, omni.PersonFilter{Query: in.Query, InstanceID: in.InstanceID,
 				PersonID: in.PersonID}, in.control()))
 		})
 	add(r, endpoint{id: "get-person", method: http.MethodGet, path: "/persons/{id}", tag: tag, scope: read,
-		summary: "Read a person with their identities"},
+		summary: "Read a person with their identities",
+		doc:     "Under the id of somebody who was merged into another person it answers with that person; so do all routes of a person."},
 		func(ctx context.Context, who *omni.APIKey, in *ByID) (*one[omni.Person], error) {
 			return oneOf(r.Persons.Get(ctx, who, in.ID.UUID))
+		})
+	add(r, endpoint{id: "person-timeline", method: http.MethodGet, path: "/persons/{id}/timeline", tag: tag,
+		scope: "messages:read", summary: "List everything said by a person and to them, on all channels, newest first",
+		doc: "What their accounts wrote, in groups too, what was answered, and what was sent in the chats with them."},
+		func(ctx context.Context, who *omni.APIKey, in *personTimeline) (*many[omni.Message], error) {
+			return manyOf(r.Persons.Timeline(ctx, who, in.ID.UUID, in.filter(), in.control()))
 		})
 	add(r, endpoint{id: "list-person-identities", method: http.MethodGet, path: "/persons/{id}/identities", tag: tag,
 		scope: read, summary: "List a person's accounts, the last used first"},

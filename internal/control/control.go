@@ -58,7 +58,7 @@ func New(d Deps) *Control {
 		},
 		Messages:    messages,
 		Chats:       &Chats{store: d.Store, messages: messages, announce: d.Announcer, log: d.Log},
-		Persons:     &Persons{store: d.Store},
+		Persons:     &Persons{store: d.Store, log: d.Log},
 		Events:      &Events{store: d.Store},
 		Keys:        &Keys{store: d.Store, auth: auth},
 		Tenants:     &Tenants{store: d.Store},

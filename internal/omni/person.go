@@ -41,3 +41,14 @@ type PersonFilter struct {
 	PersonID   uuid.UUID
 	Query      string // part of a name, username, phone, email or platform id
 }
+
+// TimelineFilter narrows what is told of a person; zero fields do not.
+type TimelineFilter struct {
+	Within     []uuid.UUID // instances the caller may see; nil: all
+	InstanceID uuid.UUID
+	ChatID     uuid.UUID
+	Type       string // of the content
+	Direction  string
+	Since      *time.Time // inclusive
+	Until      *time.Time // exclusive
+}

@@ -40,7 +40,8 @@ func (s *Store) PersonDM(ctx context.Context, instance, person uuid.UUID) (*omni
 	return &c, nil
 }
 
-// ListPersons reads a page, newest first, without identities.
+// ListPersons reads a page, newest first, without identities. f.Query is for
+// SearchPersons.
 func (s *Store) ListPersons(ctx context.Context, tenant string, f omni.PersonFilter, p omni.Page) ([]omni.Person, error) {
 	var w where
 	w.and("p.tenant_id = ?", tenant)
@@ -49,11 +50,6 @@ func (s *Store) ListPersons(ctx context.Context, tenant string, f omni.PersonFil
 	}
 	w.andID("EXISTS (SELECT FROM identities i WHERE i.person_id = p.id AND i.instance_id = ?)", f.InstanceID)
 	w.andID("p.id = ?", f.PersonID)
-	if f.Query != "" {
-		w.and(`(p.display_name ILIKE ? OR p.phone ILIKE ? OR p.email ILIKE ? OR EXISTS (
-			SELECT FROM identities i WHERE i.person_id = p.id
-			  AND (i.name ILIKE ? OR i.username ILIKE ? OR i.platform_user_id ILIKE ?)))`, like(f.Query))
-	}
 	rows, err := s.pool.Query(ctx, "SELECT "+personColumns+" FROM persons p"+w.page("p.", p), w.args...)
 	if err != nil {
 		return nil, wrap(err, "listing persons")

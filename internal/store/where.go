@@ -49,17 +49,26 @@ func (w *where) within(column string, ids []uuid.UUID) {
 
 // page orders newest first by (created_at, id) and cuts.
 func (w *where) page(alias string, p omni.Page) string {
+	w.after(alias, p)
+	return w.sql() + w.newest(alias, p)
+}
+
+// after keeps what comes after the page before.
+func (w *where) after(alias string, p omni.Page) {
 	if p.After != nil {
 		w.conds = append(w.conds, "("+alias+"created_at, "+alias+"id) < ("+w.arg(p.After.At)+", "+w.arg(p.After.ID)+")")
 	}
-	return w.sql() + " ORDER BY " + alias + "created_at DESC, " + alias + "id DESC LIMIT " + w.arg(p.Limit)
+}
+
+func (w *where) newest(alias string, p omni.Page) string {
+	return " ORDER BY " + alias + "created_at DESC, " + alias + "id DESC LIMIT " + w.arg(p.Limit)
 }
 
 func (w *where) sql() string { return " WHERE " + strings.Join(w.conds, " AND ") }
 
-// like makes a substring pattern of what a person typed.
-func like(s string) string {
-	return "%" + strings.NewReplacer(`\`, `\\`, `%`, `\%`, `_`, `\_`).Replace(s) + "%"
+// escapeLike makes a pattern of LIKE that fits the text itself.
+func escapeLike(s string) string {
+	return strings.NewReplacer(`\`, `\\`, `%`, `\%`, `_`, `\_`).Replace(s)
 }
 
 // idOf is a nullable id as it is shown.

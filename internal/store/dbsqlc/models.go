@@ -244,6 +244,7 @@ type Identity struct {
 	Pinned         bool
 	FirstSeenAt    time.Time
 	LastSeenAt     time.Time
+	Search         string
 }
 
 type IdentityEvidence struct {
@@ -368,6 +369,7 @@ type Person struct {
 	SessionEpoch int32
 	CreatedAt    time.Time
 	UpdatedAt    time.Time
+	Search       string
 }
 
 type PersonSuggestion struct {

@@ -12,7 +12,7 @@ import (
 )
 
 const GetPerson = `-- name: GetPerson :one
-SELECT id, tenant_id, display_name, phone, email, session_epoch, created_at, updated_at FROM persons WHERE id = $1 AND tenant_id = $2
+SELECT id, tenant_id, display_name, phone, email, session_epoch, created_at, updated_at, search FROM persons WHERE id = $1 AND tenant_id = $2
 `
 
 type GetPersonParams struct {
@@ -32,6 +32,7 @@ func (q *Queries) GetPerson(ctx context.Context, arg GetPersonParams) (Person, e
 		&i.SessionEpoch,
 		&i.CreatedAt,
 		&i.UpdatedAt,
+		&i.Search,
 	)
 	return i, err
 }
@@ -78,7 +79,7 @@ func (q *Queries) PersonDM(ctx context.Context, arg PersonDMParams) (Chat, error
 }
 
 const PersonIdentities = `-- name: PersonIdentities :many
-SELECT id, tenant_id, instance_id, channel, platform_user_id, person_id, name, username, phone, email, is_bot, pinned, first_seen_at, last_seen_at FROM identities WHERE person_id = $1 AND tenant_id = $2 ORDER BY last_seen_at DESC, id
+SELECT id, tenant_id, instance_id, channel, platform_user_id, person_id, name, username, phone, email, is_bot, pinned, first_seen_at, last_seen_at, search FROM identities WHERE person_id = $1 AND tenant_id = $2 ORDER BY last_seen_at DESC, id
 `
 
 type PersonIdentitiesParams struct {
@@ -110,6 +111,7 @@ func (q *Queries) PersonIdentities(ctx context.Context, arg PersonIdentitiesPara
 			&i.Pinned,
 			&i.FirstSeenAt,
 			&i.LastSeenAt,
+			&i.Search,
 		); err != nil {
 			return nil, err
 		}

@@ -1,0 +1,48 @@
+package store
+
+import (
+	"context"
+
+	"github.com/google/uuid"
+
+	"github.com/omnihub/omni/internal/omni"
+)
+
+// Timeline reads a page of everything that was said by a person and to them, on
+// all channels, newest first, in one query: what their accounts wrote, wherever
+// that was, what was answered, and what else was sent in the chats with them.
+func (s *Store) Timeline(ctx context.Context, tenant string, person uuid.UUID, f omni.TimelineFilter, p omni.Page) ([]omni.Message, error) {
+	sql, args := timelineQuery(tenant, person, f, p)
+	rows, err := s.pool.Query(ctx, sql, args...)
+	if err != nil {
+		return nil, wrap(err, "reading the timeline of person "+person.String())
+	}
+	return collectMessages(rows)
+}
+
+func timelineQuery(tenant string, person uuid.UUID, f omni.TimelineFilter, p omni.Page) (sql string, args []any) {
+	var w where
+	w.and("tenant_id = ?", tenant)
+	w.conds = append(w.conds, "kind <> 'stub'")
+	w.within("instance_id", f.Within)
+	w.andID("instance_id = ?", f.InstanceID)
+	w.andID("chat_id = ?", f.ChatID)
+	w.andText("content ->> 'type' = ?", f.Type)
+	w.andText("direction = ?", f.Direction)
+	if f.Since != nil {
+		w.and("created_at >= ?", *f.Since)
+	}
+	if f.Until != nil {
+		w.and("created_at < ?", *f.Until)
+	}
+	w.after("", p)
+	who, which, newest := w.arg(person), w.sql(), w.newest("", p)
+	// Each branch reads no more than a page from an index that has its order.
+	return `SELECT ` + messageColumns + ` FROM (
+		(SELECT * FROM messages` + which + ` AND person_id = ` + who + newest + `)
+		UNION ALL
+		(SELECT m.* FROM chats c CROSS JOIN LATERAL (
+			SELECT * FROM messages` + which + ` AND chat_id = c.id AND person_id IS NULL` + newest + `) m
+		 WHERE c.person_id = ` + who + ` AND c.type = 'dm')
+	) t` + newest, w.args
+}
