@@ -64,8 +64,8 @@ CREATE INDEX identities_search ON identities USING gin (search gin_trgm_ops) WIT
 CREATE INDEX persons_name   ON persons (tenant_id, left(person_fold(display_name), 64), created_at DESC, id DESC);
 CREATE INDEX persons_recent ON persons (tenant_id, created_at DESC, id DESC);
 
--- A person's timeline: messages_person has what is theirs by account; these are
--- in the chat with them, and nobody's: sent before it was known whose chat it is.
+-- A person's timeline: messages_person has what is theirs by account; the others
+-- are in the chat with them and nobody's, sent before it was known whose it is.
 CREATE INDEX chats_person     ON chats (person_id) WHERE person_id IS NOT NULL;
 CREATE INDEX messages_nobodys ON messages (chat_id, created_at DESC, id DESC) WHERE person_id IS NULL;
 

@@ -69,14 +69,13 @@ type personSearch struct {
 	limit  int
 }
 
-// ranked looks at everything that fits. many: there is too much of it, and
-// nothing is answered.
-func (l personSearch) ranked(ctx context.Context, after *omni.RankedKey) (keys []omni.RankedKey, next *omni.RankedKey, many bool, err error) {
+// rankedQuery reads everything that fits.
+func (l personSearch) rankedQuery(after *omni.RankedKey) (sql string, args []any) {
 	var w where
 	tenant, most := w.arg(l.tenant), w.arg(rankAtMost+1)
 	persons := "p.tenant_id = " + tenant + " AND " + l.query.fits(&w, "p.search") + l.visible(&w)
 	accounts := "i.tenant_id = " + tenant + " AND " + l.query.fits(&w, "i.search") + l.within(&w)
-	sql := `WITH hits AS MATERIALIZED (
+	sql = `WITH hits AS MATERIALIZED (
 		(SELECT p.id, ` + l.query.rank(&w, "p.search") + ` AS rank FROM persons p WHERE ` + persons + ` LIMIT ` + most + `)
 		UNION ALL
 		(SELECT i.person_id, ` + l.query.rank(&w, "i.search") + ` FROM identities i WHERE ` + accounts + ` LIMIT ` + most + `)
@@ -90,8 +89,14 @@ func (l personSearch) ranked(ctx context.Context, after *omni.RankedKey) (keys [
 		sql += ` AND (b.rank > ` + rank + ` OR b.rank = ` + rank + ` AND (p.created_at, p.id) < (` + w.arg(after.At) + `, ` + w.arg(after.ID) + `))`
 	}
 	sql += ` ORDER BY b.rank, p.created_at DESC, p.id DESC LIMIT ` + w.arg(l.limit+1) + `) r ON true ORDER BY r.rank, r.created_at DESC, r.id DESC`
+	return sql, w.args
+}
 
-	rows, err := l.pool.Query(ctx, sql, w.args...)
+// ranked looks at everything that fits. many: there is too much of it, and
+// nothing is answered.
+func (l personSearch) ranked(ctx context.Context, after *omni.RankedKey) (keys []omni.RankedKey, next *omni.RankedKey, many bool, err error) {
+	sql, args := l.rankedQuery(after)
+	rows, err := l.pool.Query(ctx, sql, args...)
 	if err != nil {
 		return nil, nil, false, err
 	}
@@ -159,17 +164,26 @@ func (l personSearch) newest(ctx context.Context, after *omni.RankedKey) ([]omni
 // beforeAll is the place before the newest.
 var beforeAll = omni.Key{At: time.Date(9999, time.January, 1, 0, 0, 0, 0, time.UTC)}
 
-// exact reads those whose name is what is searched for.
-func (l personSearch) exact(ctx context.Context, after *omni.RankedKey) ([]omni.RankedKey, error) {
+func (l personSearch) exactQuery(after *omni.RankedKey) (sql string, args []any) {
 	var w where
 	w.and("p.tenant_id = ?", l.tenant)
 	w.and("left(person_fold(p.display_name), 64) = left(?, 64) AND person_fold(p.display_name) = ?", l.query.whole)
-	var at *omni.Key
-	if after != nil {
-		at = &after.Key
-	}
 	w.conds = append(w.conds, "true"+l.visible(&w)+l.ofInstance(&w))
-	rows, err := l.pool.Query(ctx, "SELECT p.created_at, p.id FROM persons p"+w.page("p.", omni.Page{Limit: l.limit + 1, After: at}), w.args...)
+	sql = "SELECT p.created_at, p.id FROM persons p" + w.page("p.", omni.Page{Limit: l.limit + 1, After: placeOf(after)})
+	return sql, w.args
+}
+
+func placeOf(k *omni.RankedKey) *omni.Key {
+	if k == nil {
+		return nil
+	}
+	return &k.Key
+}
+
+// exact reads those whose name is what is searched for.
+func (l personSearch) exact(ctx context.Context, after *omni.RankedKey) ([]omni.RankedKey, error) {
+	sql, args := l.exactQuery(after)
+	rows, err := l.pool.Query(ctx, sql, args...)
 	if err != nil {
 		return nil, err
 	}
@@ -179,20 +193,23 @@ func (l personSearch) exact(ctx context.Context, after *omni.RankedKey) ([]omni.
 	})
 }
 
+// scanQuery looks through the next persons.
+func (l personSearch) scanQuery(after *omni.RankedKey, chunk int) (sql string, args []any) {
+	var w where
+	w.and("p.tenant_id = ?", l.tenant)
+	next := "SELECT p.* FROM persons p" + w.page("p.", omni.Page{Limit: chunk, After: placeOf(after)})
+	// An aggregate, not EXISTS: that would be answered by reading all that fits.
+	sql = `SELECT p.created_at, p.id, person_fold(p.display_name) <> ` + w.arg(l.query.whole) + ` AND (` + l.query.fits(&w, "p.search") + l.visible(&w) +
+		` OR coalesce((SELECT bool_or(` + l.query.fits(&w, "i.search") + `) FROM identities i WHERE i.person_id = p.id` + l.within(&w) + `), false))` + l.ofInstance(&w) +
+		` FROM (` + next + `) p ORDER BY p.created_at DESC, p.id DESC`
+	return sql, w.args
+}
+
 // scan looks through the next persons for those that fit. scanned is the last
 // one looked at, nil at the end.
 func (l personSearch) scan(ctx context.Context, after *omni.RankedKey, chunk int) (found []omni.RankedKey, scanned *omni.RankedKey, err error) {
-	var w where
-	w.and("p.tenant_id = ?", l.tenant)
-	var at *omni.Key
-	if after != nil {
-		at = &after.Key
-	}
-	next := "SELECT p.* FROM persons p" + w.page("p.", omni.Page{Limit: chunk, After: at})
-	sql := `SELECT p.created_at, p.id, person_fold(p.display_name) <> ` + w.arg(l.query.whole) + ` AND (` + l.query.fits(&w, "p.search") + l.visible(&w) +
-		` OR EXISTS (SELECT FROM identities i WHERE i.person_id = p.id AND ` + l.query.fits(&w, "i.search") + l.within(&w) + `))` + l.ofInstance(&w) +
-		` FROM (` + next + `) p ORDER BY p.created_at DESC, p.id DESC`
-	rows, err := l.pool.Query(ctx, sql, w.args...)
+	sql, args := l.scanQuery(after, chunk)
+	rows, err := l.pool.Query(ctx, sql, args...)
 	if err != nil {
 		return nil, nil, err
 	}
