@@ -57,9 +57,16 @@ ALTER TABLE identities ADD COLUMN search text NOT NULL
     GENERATED ALWAYS AS (person_terms(name, username, phone, email, platform_user_id)) STORED;
 
 -- What was added last is looked through row by row, and sorted in when there is
--- this much (kB) of it: often, and quickly.
-CREATE INDEX persons_search    ON persons USING gin (search gin_trgm_ops) WITH (gin_pending_list_limit = 256);
-CREATE INDEX identities_search ON identities USING gin (search gin_trgm_ops) WITH (gin_pending_list_limit = 256);
+-- this much (kB) of it: often, and quickly. The extension may be in any schema.
+-- +goose StatementBegin
+DO $$
+DECLARE
+    home text := (SELECT n.nspname FROM pg_extension e JOIN pg_namespace n ON n.oid = e.extnamespace WHERE e.extname = 'pg_trgm');
+BEGIN
+    EXECUTE format('CREATE INDEX persons_search ON persons USING gin (search %I.gin_trgm_ops) WITH (gin_pending_list_limit = 256)', home);
+    EXECUTE format('CREATE INDEX identities_search ON identities USING gin (search %I.gin_trgm_ops) WITH (gin_pending_list_limit = 256)', home);
+END $$;
+-- +goose StatementEnd
 -- (A name may be longer than a key of an index.)
 CREATE INDEX persons_name   ON persons (tenant_id, left(person_fold(display_name), 64), created_at DESC, id DESC);
 CREATE INDEX persons_recent ON persons (tenant_id, created_at DESC, id DESC);

@@ -3,9 +3,12 @@ package store
 import (
 	"context"
 	"database/sql"
+	"errors"
 	"fmt"
+	"strings"
 	"time"
 
+	"github.com/jackc/pgx/v5/pgconn"
 	_ "github.com/jackc/pgx/v5/stdlib" // goose speaks database/sql
 
 	"github.com/omnihub/omni/migrations"
@@ -32,7 +35,7 @@ func Migrate(ctx context.Context, url string) ([]string, error) {
 	defer func() { _ = db.Close() }()
 	applied, err := migrations.Up(ctx, db)
 	if err != nil {
-		return applied, err
+		return applied, explainExtension(err)
 	}
 	if _, err := db.ExecContext(ctx, "SELECT events_ensure_partitions($1)", partitionsAhead); err != nil {
 		return applied, fmt.Errorf("making partitions of the event log: %w", err)
@@ -78,4 +81,19 @@ func openSQL(ctx context.Context, url string) (*sql.DB, error) {
 		return nil, fmt.Errorf("reaching Postgres: %w", err)
 	}
 	return db, nil
+}
+
+// explainExtension says in one line what to do where the extension that the
+// schema needs cannot be created.
+func explainExtension(err error) error {
+	refused, ok := errors.AsType[*pgconn.PgError](err)
+	if !ok || !strings.Contains(refused.Message, `extension "pg_trgm"`) {
+		return err
+	}
+	if refused.Code == "42501" { // insufficient_privilege
+		return errors.New("this role may not create the Postgres extension pg_trgm: let somebody who may run " +
+			"CREATE EXTENSION pg_trgm in this database, once, and migrate again")
+	}
+	return fmt.Errorf("the Postgres extension pg_trgm cannot be created: install the contrib modules of this Postgres "+
+		"(Debian, Ubuntu: postgresql-contrib) and migrate again: %s", refused.Message)
 }

@@ -2,6 +2,7 @@ package store
 
 import (
 	"context"
+	"errors"
 
 	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
@@ -10,15 +11,20 @@ import (
 	"github.com/omnihub/omni/internal/store/dbsqlc"
 )
 
-// Person reads one person with their identities, the last used first.
-// ErrNotFound if there is none.
+// Person reads one person with their identities, the last used first. Somebody
+// who was merged into another person is that person. ErrNotFound if there is none.
 func (s *Store) Person(ctx context.Context, tenant string, id uuid.UUID) (*omni.Person, error) {
 	row, err := s.q.GetPerson(ctx, dbsqlc.GetPersonParams{ID: id, TenantID: tenant})
+	if errors.Is(err, pgx.ErrNoRows) {
+		if id, err = s.q.PersonNow(ctx, dbsqlc.PersonNowParams{ID: id, TenantID: tenant}); err == nil {
+			row, err = s.q.GetPerson(ctx, dbsqlc.GetPersonParams{ID: id, TenantID: tenant})
+		}
+	}
 	if err != nil {
 		return nil, wrap(err, "reading person "+id.String())
 	}
 	p := personView(row)
-	identities, err := s.q.PersonIdentities(ctx, dbsqlc.PersonIdentitiesParams{PersonID: id, TenantID: tenant})
+	identities, err := s.q.PersonIdentities(ctx, dbsqlc.PersonIdentitiesParams{PersonID: p.ID, TenantID: tenant})
 	if err != nil {
 		return nil, wrap(err, "reading the identities of person "+id.String())
 	}
