@@ -46,13 +46,3 @@ func chatsCommand(env Env) *cobra.Command {
 		act(env, "resume", "Let the agent answer again", http.MethodPost, chatsPath+"/{id}/resume", ""),
 	)
 }
-
-func personsCommand(env Env) *cobra.Command {
-	const path = "/api/v1/persons"
-	return resource("persons", "People, whatever accounts they write from",
-		list(env, "Search persons, newest first", path, []filterFlag{{"query", "q", "part of a name, phone, email or account"},
-			{"instance", "instanceId", "only of this instance"}},
-			[]column{{"ID", "id"}, {"NAME", "displayName"}, {"PHONE", "phone"}, {"EMAIL", "email"}, {"SINCE", "createdAt"}}),
-		act(env, "get", "Read a person with their accounts", http.MethodGet, path+"/{id}", ""),
-	)
-}

@@ -122,3 +122,27 @@ func (q *Queries) PersonIdentities(ctx context.Context, arg PersonIdentitiesPara
 	}
 	return items, nil
 }
+
+const PersonNow = `-- name: PersonNow :one
+WITH RECURSIVE chain AS (
+    SELECT $2::uuid AS id, 0 AS n
+    UNION ALL
+    SELECT m.target_person_id, c.n + 1
+    FROM chain c JOIN merges m ON m.source_person_id = c.id AND m.tenant_id = $1 AND m.absorbed IS NOT NULL AND m.undone_at IS NULL
+    WHERE c.n < 100 AND NOT EXISTS (SELECT FROM persons p WHERE p.id = c.id)
+)
+SELECT p.id FROM chain c JOIN persons p ON p.id = c.id WHERE p.tenant_id = $1 ORDER BY c.n DESC LIMIT 1
+`
+
+type PersonNowParams struct {
+	TenantID string
+	ID       uuid.UUID
+}
+
+// Whom a person is today: somebody who was merged is whom they were merged into.
+func (q *Queries) PersonNow(ctx context.Context, arg PersonNowParams) (uuid.UUID, error) {
+	row := q.db.QueryRow(ctx, PersonNow, arg.TenantID, arg.ID)
+	var id uuid.UUID
+	err := row.Scan(&id)
+	return id, err
+}
