@@ -68,22 +68,22 @@ func tick(code string) *style {
 }
 
 // ticks is inline code between several backticks; nil where it holds as many.
+// A space on both sides, which CommonMark does not count, keeps a backtick of
+// the code off the fence, wherever the code is cut.
 func ticks(fence, code string) *style {
 	if strings.Contains(code, fence) {
 		return nil
 	}
-	s := style{open: fence, close: fence, mark: true}
-	if strings.HasPrefix(code, "`") {
-		s.open += " "
-	}
-	if strings.HasSuffix(code, "`") {
-		s.close = " " + s.close
-	}
-	return &s
+	return &style{open: fence + " ", close: " " + fence, mark: true}
 }
 
 // unfenced keeps three backticks in code from closing the block.
-func unfenced(code string) string { return strings.ReplaceAll(code, "```", "``"+zeroWidth+"`") }
+func unfenced(code string) string {
+	for strings.Contains(code, "```") { // what is left of a longer run may meet the next one
+		code = strings.ReplaceAll(code, "```", "``"+zeroWidth+"`")
+	}
+	return code
+}
 
 // Characters that nobody sees. A zero-width space lets a mark stand at the
 // edge of a word; a soft hyphen keeps a line from beginning with a mark; next
