@@ -121,6 +121,9 @@ BEGIN
         sender = CASE WHEN under_way THEN sender END,
         deliver_ms = CASE WHEN final = 'answered' THEN round(extract(epoch FROM clock_timestamp() - coalesce(reopened_at, closed_at)) * 1000)::int - coalesce(agent_ms, 0) END
     WHERE id = t.id;
+    IF final <> 'answered' THEN
+        PERFORM parts_doubted(t.id, NULL);
+    END IF;
     UPDATE messages SET
         status = CASE WHEN direction = 'outbound' THEN CASE final WHEN 'expired' THEN 'expired' ELSE 'cancelled' END
                       WHEN p_outcome = 'ignored' THEN 'ignored'

@@ -136,6 +136,11 @@ BEGIN
         RETURN v;
     END IF;
     IF v.sent = 0 AND m.status = 'queued' AND coalesce(t.reopened_at, t.closed_at) + p_ttl < now_ THEN
+        IF parts_doubted(t.id, NULL) THEN -- it may have been begun
+            v.state := 'stopped'; v.message_id := m.id; v.error := too_old(p_ttl); v.part_index := m.part_index;
+            v.content := to_jsonb('unknown'::text);
+            RETURN v;
+        END IF;
         v.state := 'expired'; v.error := parts_expire(t, p_ttl);
         RETURN v;
     END IF;
@@ -189,6 +194,10 @@ BEGIN
     END IF;
     IF m.status <> 'sending' AND coalesce(m.send_at, m.created_at) + p_ttl < now_ THEN
         v.error := too_old(p_ttl);
+        IF parts_doubted(NULL, p_message) THEN
+            v.state := 'stopped'; v.content := to_jsonb('unknown'::text);
+            RETURN v;
+        END IF;
         UPDATE messages SET status = 'expired', status_reason = v.error, error = v.error, updated_at = now_ WHERE id = p_message;
         INSERT INTO events (id, tenant_id, type, subject, instance_id, channel, chat_id, person_id, correlation_id, data)
         VALUES (uuid_v7(), m.tenant_id, 'message.expired', m.id::text, m.instance_id, m.channel, m.chat_id, m.person_id, m.correlation_id,
@@ -259,6 +268,7 @@ BEGIN
         finished := true;
     ELSIF p_status = 'queued' AND t.state NOT IN ('answering', 'answered', 'reopened') THEN
         -- Cut off while the part was on its way: it is not tried again.
+        PERFORM parts_doubted(NULL, p_message);
         UPDATE messages SET status = 'cancelled', status_reason = t.outcome WHERE id = p_message AND status = 'queued';
     ELSIF p_status = 'queued' AND t.state = 'answering' AND t.workflow_id = p_workflow AND t.epoch = p_epoch THEN
         UPDATE turns SET sender = NULL WHERE id = p_turn;

@@ -5,7 +5,8 @@
 
 ALTER TABLE messages
     ADD COLUMN retry_at  timestamptz,            -- queued: not before, as the platform said
-    ADD COLUMN uncertain int NOT NULL DEFAULT 0; -- times that nobody knew whether it arrived
+    ADD COLUMN uncertain int NOT NULL DEFAULT 0, -- times that nobody knew whether it arrived
+    ADD COLUMN doubtful  boolean NOT NULL DEFAULT false; -- a try before the last one may have arrived
 
 -- The parts of a reply that is too old to be begun. The chat is locked.
 -- Returns the reason.
@@ -43,10 +44,32 @@ CREATE FUNCTION part_uncertain(p_message uuid, p_error text) RETURNS int LANGUAG
 DECLARE
     times int;
 BEGIN
-    UPDATE messages SET uncertain = uncertain + 1, error = p_error, updated_at = clock_timestamp()
+    UPDATE messages SET uncertain = uncertain + 1, doubtful = true, error = p_error, updated_at = clock_timestamp()
     WHERE id = p_message AND status = 'sending'
     RETURNING uncertain INTO times;
     RETURN coalesce(times, 0);
+END $$;
+-- +goose StatementEnd
+
+-- What is not tried any more though an earlier try may have arrived is not
+-- known to be unseen, whatever the last try's answer was. Of a turn, or one
+-- message. The chat is locked. False: there is none.
+-- +goose StatementBegin
+CREATE FUNCTION parts_doubted(p_turn uuid, p_message uuid) RETURNS boolean LANGUAGE plpgsql AS $$
+BEGIN
+    WITH doubted AS (
+        UPDATE messages SET status = 'unknown', error = 'an earlier try may have arrived', updated_at = clock_timestamp()
+        WHERE id IN (SELECT id FROM messages WHERE turn_id = p_turn AND direction = 'outbound' UNION ALL SELECT p_message)
+          AND status = 'queued' AND doubtful
+        RETURNING *
+    )
+    INSERT INTO events (id, tenant_id, type, subject, instance_id, channel, chat_id, person_id, correlation_id, data)
+    SELECT uuid_v7(), m.tenant_id, 'message.unknown', m.id::text, m.instance_id, m.channel, m.chat_id, m.person_id, m.correlation_id,
+        jsonb_strip_nulls(jsonb_build_object('messageId', m.id, 'chatId', m.chat_id, 'personId', m.person_id, 'instanceId', m.instance_id,
+            'direction', 'outbound', 'turnId', m.turn_id, 'content', m.content,
+            'part', jsonb_build_object('index', m.part_index, 'count', m.part_count), 'error', m.error))
+    FROM doubted m ORDER BY m.part_index;
+    RETURN FOUND;
 END $$;
 -- +goose StatementEnd
 
@@ -180,7 +203,7 @@ BEGIN
         external_id = CASE WHEN p_external <> '' THEN p_external ELSE external_id END,
         sent_at = CASE p_outcome WHEN 'sent' THEN clock_timestamp() END,
         send_at = CASE WHEN p_outcome = 'resend' AND turn_id IS NULL THEN clock_timestamp() ELSE send_at END, -- its age counts from now
-        uncertain = uncertain + (p_outcome = 'resend')::int
+        uncertain = uncertain + (p_outcome = 'resend')::int, doubtful = p_outcome = 'resend'
     WHERE id = p_message
     RETURNING * INTO m;
     IF p_outcome <> 'resend' THEN
@@ -204,5 +227,5 @@ END $$;
 DROP FUNCTION part_resolve(text, uuid, text, text), turn_unpark_parked(uuid, uuid), turn_unpark(turns, chats);
 DROP TYPE resolve_view;
 DROP INDEX turns_unknown;
-DROP FUNCTION part_length(uuid, int), part_uncertain(uuid, text), too_old(interval), parts_expire(turns, interval);
-ALTER TABLE messages DROP COLUMN retry_at, DROP COLUMN uncertain;
+DROP FUNCTION part_length(uuid, int), parts_doubted(uuid, uuid), part_uncertain(uuid, text), too_old(interval), parts_expire(turns, interval);
+ALTER TABLE messages DROP COLUMN retry_at, DROP COLUMN uncertain, DROP COLUMN doubtful;

@@ -15,7 +15,7 @@ CREATE FUNCTION turn_yields(o turns, t turns) RETURNS boolean LANGUAGE plpgsql A
 BEGIN
     RETURN coalesce(o.state = 'answering' AND o.chat_id = t.chat_id AND o.session_key = t.session_key AND o.agent = t.agent, false)
         AND (o.part_count IS NULL OR EXISTS (SELECT FROM messages WHERE turn_id = o.id AND direction = 'outbound'
-                                             AND part_index = o.part_count - 1 AND status = 'queued'))
+                                             AND part_index = o.part_count - 1 AND status = 'queued' AND NOT doubtful))
         AND NOT EXISTS (SELECT FROM messages WHERE turn_id = o.id AND direction = 'inbound' AND yields >= 3);
 END $$;
 -- +goose StatementEnd

@@ -21,6 +21,9 @@ type Store interface {
 	// UncertainPart notes that a part which may have arrived is sent again, and
 	// returns how often that has been.
 	UncertainPart(ctx context.Context, id uuid.UUID, reason string) (times int, err error)
+	// DoubtPart notes that a part which is handed over again, with the same
+	// key, may have arrived.
+	DoubtPart(ctx context.Context, id uuid.UUID) error
 	// PartLength returns the characters of a part, 0 where there is none.
 	PartLength(ctx context.Context, turn uuid.UUID, index int) (int, error)
 	ReceiptPart(ctx context.Context, p omni.ReceiptParams) (finished bool, wake []string, err error)

@@ -72,6 +72,10 @@ func (d *delivery) resume(ctx context.Context, c omni.PartClaim) (message.Receip
 		return message.Receipt{}, refused
 	}
 	if d.caps.IdempotentSend {
+		// If the next try is refused and there is none after it, people may have seen it all the same.
+		if err := d.Store.DoubtPart(ctx, c.MessageID); err != nil {
+			return message.Receipt{}, err
+		}
 		return d.handOver(ctx, c)
 	}
 	unknown := &channels.SendError{Kind: channels.ErrUnknown, Reason: "a former sender may have sent it"}

@@ -39,6 +39,7 @@ type script struct {
 	retryAfter time.Duration // of the last receipt
 	reason     string
 	uncertain  int
+	doubted    []int // tries made before each hand-over of what may have arrived
 	typed      []time.Time
 	typing     func(ctx context.Context)
 	shownAt    []time.Time
@@ -156,6 +157,11 @@ func (s *script) Withdraw(_ string, _ uuid.UUID, key string) error {
 func (s *script) UncertainPart(context.Context, uuid.UUID, string) (int, error) {
 	s.uncertain++
 	return s.uncertain, nil
+}
+
+func (s *script) DoubtPart(context.Context, uuid.UUID) error {
+	s.doubted = append(s.doubted, s.tries)
+	return nil
 }
 
 func (s *script) PartLength(_ context.Context, _ uuid.UUID, index int) (int, error) {
@@ -320,8 +326,29 @@ func TestResume(t *testing.T) {
 			require.NoError(t, err)
 			require.Equal(t, c.outcome, out.Outcome)
 			require.Equal(t, c.tries, s.tries)
+			require.Len(t, s.doubted, c.tries, "that it may have arrived is written down before it is handed over again")
 		})
 	}
+}
+
+// Refused under the same key after a try that may have arrived: that is
+// remembered. After tries that were all refused there is no doubt.
+func TestDoubtIsWrittenDownBeforeTheNextTry(t *testing.T) {
+	t.Parallel()
+	s := newScript("one")
+	s.caps.IdempotentSend = true
+	s.platform = func(try int, _ message.Outbound) error {
+		if try == 2 {
+			return &channels.SendError{Kind: channels.ErrUnknown, Reason: "timeout"}
+		}
+		return &channels.SendError{Kind: channels.ErrRateLimited, Certain: true, RetryAfter: time.Second, Reason: "429"}
+	}
+	for range 3 {
+		_, err := s.run(t)
+		require.Error(t, err)
+	}
+	require.Equal(t, []int{2}, s.doubted)
+	require.Equal(t, []string{"queued"}, s.status)
 }
 
 func TestStopsWhereTheTurnIsNoLongerMine(t *testing.T) {

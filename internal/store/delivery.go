@@ -85,6 +85,15 @@ func (s *Store) UncertainPart(ctx context.Context, id uuid.UUID, reason string) 
 	return times, nil
 }
 
+// DoubtPart notes that a part may have arrived, before it is handed over once
+// more under the same key.
+func (s *Store) DoubtPart(ctx context.Context, id uuid.UUID) error {
+	if err := s.q.DoubtPart(ctx, id); err != nil {
+		return fmt.Errorf("noting that part %s may have arrived: %w", id, err)
+	}
+	return nil
+}
+
 // PartLength returns how many characters a part of a turn's reply has; 0 where
 // there is no such part.
 func (s *Store) PartLength(ctx context.Context, turn uuid.UUID, index int) (length int, err error) {

@@ -357,6 +357,7 @@ type Message struct {
 	Untaken          *bool
 	RetryAt          *time.Time
 	Uncertain        int32
+	Doubtful         bool
 	Yields           int32
 }
 

@@ -12,6 +12,15 @@ import (
 	"github.com/jackc/pgx/v5/pgtype"
 )
 
+const DoubtPart = `-- name: DoubtPart :exec
+UPDATE messages SET doubtful = true WHERE id = $1 AND status = 'sending' AND NOT doubtful
+`
+
+func (q *Queries) DoubtPart(ctx context.Context, id uuid.UUID) error {
+	_, err := q.db.Exec(ctx, DoubtPart, id)
+	return err
+}
+
 const OverdueTurns = `-- name: OverdueTurns :many
 SELECT id, tenant_id, instance_id, channel, chat_id, leader, workflow_id, epoch
 FROM turns

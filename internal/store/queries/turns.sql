@@ -16,3 +16,6 @@ WHERE t.outcome = 'unknown' AND t.finished_at > clock_timestamp() - interval '7 
   AND NOT EXISTS (SELECT FROM messages m WHERE m.turn_id = t.id AND m.direction = 'outbound' AND m.status = 'unknown')
 ORDER BY t.finished_at
 LIMIT sqlc.arg('limit_to');
+
+-- name: DoubtPart :exec
+UPDATE messages SET doubtful = true WHERE id = $1 AND status = 'sending' AND NOT doubtful;
