@@ -156,17 +156,18 @@ END $$;
 -- +goose StatementEnd
 
 CREATE TYPE resolve_view AS (
-    state       text, -- resolved settled (it is not unknown) paused (a person has the chat)
+    state       text, -- resolved settled (it is not unknown) paused (a person has the chat) busy (other parts are under way)
     status      text, -- of the message now
     instance_id uuid,
     channel     text,
     chat_id     uuid,
     turn_id     uuid, -- set: it was reopened
-    message_id  uuid, -- of the turn's leader, or the message itself
+    message_id  uuid, -- of the turn's leader, or the first part of a message sent by API
     epoch       int,
     workflow_id text,
     traceparent text,
-    uncertain   int
+    resumption  uuid, -- set: a message sent by API goes on
+    parts       int   -- which it has
 );
 
 -- A person says what became of a message whose outcome is unknown: it was
@@ -186,15 +187,17 @@ BEGIN
     SELECT * INTO STRICT c FROM chats WHERE id = m.chat_id FOR NO KEY UPDATE;
     SELECT * INTO STRICT m FROM messages WHERE id = p_message;
     v.instance_id := m.instance_id; v.channel := m.channel; v.chat_id := m.chat_id; v.message_id := m.id;
-    v.traceparent := m.traceparent; v.uncertain := m.uncertain; v.status := m.status;
+    v.traceparent := m.traceparent; v.status := m.status; v.parts := m.part_count;
     IF m.status <> 'unknown' THEN
-        -- Said before, but what follows from it may not have been started.
-        v.state := CASE WHEN p_outcome = 'resend' AND m.turn_id IS NULL AND m.status = 'queued' AND m.uncertain > 0 THEN 'resolved'
-                        ELSE 'settled' END;
+        v.state := 'settled';
         RETURN v;
     END IF;
     IF p_outcome = 'resend' AND c.paused AND (c.paused_until IS NULL OR c.paused_until > clock_timestamp()) THEN
         v.state := 'paused';
+        RETURN v;
+    END IF;
+    IF m.turn_id IS NULL AND p_outcome <> 'failed' AND outbound_under_way(m) THEN
+        v.state := 'busy'; -- two workflows would send the others
         RETURN v;
     END IF;
     UPDATE messages SET updated_at = clock_timestamp(), retry_at = NULL,
@@ -213,8 +216,13 @@ BEGIN
                 'direction', 'outbound', 'externalId', m.external_id, 'turnId', m.turn_id, 'content', m.content, 'resolvedBy', 'person',
                 'part', jsonb_build_object('index', m.part_index, 'count', m.part_count), 'error', nullif(m.error, ''))));
     END IF;
-    v.state := 'resolved'; v.status := m.status; v.uncertain := m.uncertain;
-    IF m.turn_id IS NOT NULL THEN
+    v.state := 'resolved'; v.status := m.status;
+    IF m.turn_id IS NULL THEN
+        v.message_id := m.correlation_id;
+        IF p_outcome <> 'failed' AND outbound_release(m) OR p_outcome = 'resend' THEN
+            v.resumption := outbound_resume(m);
+        END IF;
+    ELSE
         SELECT * INTO STRICT t FROM turns WHERE id = m.turn_id;
         t := turn_unpark(t, c);
         v.turn_id := t.id; v.epoch := t.epoch; v.workflow_id := t.workflow_id; v.message_id := coalesce(t.leader, m.id);

@@ -34,7 +34,7 @@ func OutboundWorkflowID(tenant string, messageID uuid.UUID) string {
 }
 
 // OutboundRetryWorkflowID is the workflow that goes on with such a message's
-// dead letter.
-func OutboundRetryWorkflowID(tenant string, messageID, deadLetter uuid.UUID) string {
-	return fmt.Sprintf("outbound/%s/%s/%s", tenant, messageID, deadLetter)
+// dead letter, or after somebody's word on a part.
+func OutboundRetryWorkflowID(tenant string, messageID, reason uuid.UUID) string {
+	return fmt.Sprintf("outbound/%s/%s/%s", tenant, messageID, reason)
 }

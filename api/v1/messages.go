@@ -66,7 +66,7 @@ func (r *routes) messages() {
 		doc: "For channels that cannot tell one message sent twice from two: where a send may or may not have arrived, the message is " +
 			"unknown and, with messaging.unknownPolicy hold, the rest of its reply is kept back. Once somebody has said that it was sent, " +
 			"or is to be sent again, the reply goes on (unless the conversation has); if it was not sent, the reply ends. " +
-			"409 not_unknown where its outcome is known."},
+			"409 not_unknown where its outcome is known, delivery_in_progress while other parts of the message are under way."},
 		func(ctx context.Context, who *omni.APIKey, in *resolveDelivery) (*one[omni.Message], error) {
 			return oneOf(r.Messages.ResolveDelivery(ctx, who, in.ID.UUID, in.Body))
 		})

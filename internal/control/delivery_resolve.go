@@ -37,12 +37,11 @@ func (m *Messages) ResolveDelivery(ctx context.Context, who *omni.APIKey, id uui
 		return nil, notUnknown(r.Status)
 	case omni.ResolvePaused:
 		return nil, &Error{Kind: KindConflict, Code: CodeChatPaused, Detail: "a person has taken this chat over: resume it first"}
+	case omni.ResolveBusy:
+		return nil, &Error{Kind: KindConflict, Code: CodeInDelivery, Detail: "other parts of the message are under way: try again"}
 	}
-	if err := m.goOn(ctx, r); err != nil {
-		m.log.WarnContext(ctx, "going on after a resolved delivery", "message_id", id, "error", err)
-		if !r.TurnID.Valid { // a turn is found by the janitor, a message is started by the same call
-			return nil, &Error{Kind: KindUnavailable, Code: CodeUnavailable, Detail: "the message could not be sent again yet: repeat this call"}
-		}
+	if err := m.goOn(ctx, r); err != nil { // a turn is found by the janitor, a message by Sweep
+		m.log.WarnContext(ctx, "going on after a resolved delivery; it is started again within seconds", "message_id", id, "error", err)
 	}
 	return m.visible(ctx, who, id)
 }
@@ -59,10 +58,20 @@ func (m *Messages) goOn(ctx context.Context, r *omni.DeliveryResolution) error {
 		return m.engine.StartTurn(ctx, activities.TurnRef{TenantID: r.TenantID, InstanceID: r.InstanceID, Channel: r.Channel,
 			ChatID: r.ChatID, TurnID: r.TurnID.UUID, Epoch: r.Epoch, WorkflowID: r.WorkflowID, Leader: r.MessageID,
 			Traceparent: r.Traceparent})
-	case r.Status == omni.StatusQueued:
-		return m.engine.RetryOutbound(ctx, workflows.OutboundInput{TenantID: r.TenantID, InstanceID: r.InstanceID, Channel: r.Channel,
-			ChatID: r.ChatID, MessageID: r.MessageID, Traceparent: r.Traceparent}, omni.ResendID(r.MessageID, r.Uncertain))
+	case r.Resumption.Valid:
+		return m.resume(ctx, &omni.OutboundResumption{ID: r.Resumption.UUID, TenantID: r.TenantID, InstanceID: r.InstanceID, Channel: r.Channel,
+			ChatID: r.ChatID, MessageID: r.MessageID, Parts: r.Parts, Traceparent: r.Traceparent})
 	default:
 		return nil
 	}
+}
+
+// resume starts the workflow of a message sent by API that goes on.
+func (m *Messages) resume(ctx context.Context, r *omni.OutboundResumption) error {
+	err := m.engine.RetryOutbound(ctx, workflows.OutboundInput{TenantID: r.TenantID, InstanceID: r.InstanceID, Channel: r.Channel,
+		ChatID: r.ChatID, MessageID: r.MessageID, Parts: r.Parts, Traceparent: r.Traceparent}, r.ID)
+	if err != nil {
+		return err
+	}
+	return m.store.MarkResumptionStarted(ctx, r.ID)
 }

@@ -53,6 +53,7 @@ const (
 	CodeNotScheduled   = "not_scheduled"
 	CodeNotOpen        = "dead_letter_not_open"
 	CodeNotUnknown     = "not_unknown"
+	CodeInDelivery     = "delivery_in_progress"
 	CodeChatPaused     = "chat_paused"
 	CodeTurnInProgress = "turn_in_progress"
 	CodeAnswered       = "already_answered"

@@ -58,6 +58,10 @@ type SendStore interface {
 	CancelScheduled(ctx context.Context, tenant string, id uuid.UUID) error
 	// ResolveDelivery takes a person's word on an unknown outcome.
 	ResolveDelivery(ctx context.Context, tenant string, id uuid.UUID, outcome, externalID string) (*omni.DeliveryResolution, error)
+	// ReleaseOutbound returns messages that go on, older than that, whose
+	// workflow is not known to exist.
+	ReleaseOutbound(ctx context.Context, olderThan time.Duration, limit int) ([]omni.OutboundResumption, error)
+	MarkResumptionStarted(ctx context.Context, id uuid.UUID) error
 }
 
 // Engine starts the workflow of an accepted message. Starting it again is no
@@ -107,8 +111,8 @@ func (m *Messages) Send(ctx context.Context, who *omni.APIKey, req SendRequest, 
 	return out, err
 }
 
-// Sweep starts the deliveries of messages whose start was missed, and forgets
-// old keys. It is called every few seconds by one process or several.
+// Sweep starts the deliveries of messages whose start was missed, or that go
+// on. It is called every few seconds by one process or several.
 func (m *Messages) Sweep(ctx context.Context) error {
 	const grace, batch = 5 * time.Second, 100
 	late, err := m.store.UnstartedOutbound(ctx, grace, batch)
@@ -120,6 +124,11 @@ func (m *Messages) Sweep(ctx context.Context) error {
 		if err := m.start(ctx, &late[i]); err != nil {
 			failed = append(failed, err)
 		}
+	}
+	released, err := m.store.ReleaseOutbound(ctx, grace, batch)
+	failed = append(failed, err)
+	for i := range released {
+		failed = append(failed, m.resume(ctx, &released[i]))
 	}
 	return errors.Join(failed...)
 }

@@ -92,9 +92,9 @@ func (e *Engine) startOutbound(ctx context.Context, workflowID string, in workfl
 }
 
 // RetryOutbound starts a further workflow for a message sent by API: the one
-// that goes on with its dead letter.
-func (e *Engine) RetryOutbound(ctx context.Context, in workflows.OutboundInput, deadLetter uuid.UUID) error {
-	return e.startOutbound(ctx, workflows.OutboundRetryWorkflowID(in.TenantID, in.MessageID, deadLetter), in, 0)
+// that goes on with its dead letter, or after somebody's word on a part.
+func (e *Engine) RetryOutbound(ctx context.Context, in workflows.OutboundInput, reason uuid.UUID) error {
+	return e.startOutbound(ctx, workflows.OutboundRetryWorkflowID(in.TenantID, in.MessageID, reason), in, 0)
 }
 
 // CancelOutbound ends the workflow of a scheduled message whose row is

@@ -89,12 +89,6 @@ func OutboundPartID(messageID uuid.UUID, index int) uuid.UUID {
 	return PartID(messageID, index)
 }
 
-// ResendID names the nth time that somebody wants a message sent again of
-// which nobody knows whether it arrived.
-func ResendID(messageID uuid.UUID, n int) uuid.UUID {
-	return derive("resend", messageID.String(), strconv.Itoa(n))
-}
-
 // OutboundID is the id of the message that POST /messages creates under a key.
 func OutboundID(tenant, idempotencyKey string) uuid.UUID {
 	return derive("outbound", tenant, idempotencyKey)

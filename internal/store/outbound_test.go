@@ -84,6 +84,118 @@ func TestOutboundPartsEndWithTheFirstThatIsNotSent(t *testing.T) {
 	require.Equal(t, "claimed", w.claimOutbound(acc, 1).State)
 }
 
+// parked is a message of three parts that stopped at the second: nobody knows
+// whether that arrived.
+func (w *world) parked() (*omni.OutboundAccepted, omni.PartClaim) {
+	w.t.Helper()
+	acc := w.longMessage(nil)
+	w.receiptOutbound(acc, w.claimOutbound(acc, 0), "sent")
+	second := w.claimOutbound(acc, 1)
+	w.receiptOutbound(acc, second, "unknown")
+	require.Equal(w.t, "cancelled", w.claimOutbound(acc, 2).State)
+	return acc, second
+}
+
+// walk claims all parts in order, as a workflow that goes on with the message
+// does, and returns what was handed out.
+func (w *world) walk(acc *omni.OutboundAccepted) (texts []string) {
+	w.t.Helper()
+	for i := range acc.Parts {
+		if c := w.claimOutbound(acc, i); c.State == "claimed" {
+			texts = append(texts, c.Content.Text)
+			w.receiptOutbound(acc, c, "sent")
+		}
+	}
+	return texts
+}
+
+func (w *world) resumptions() []omni.OutboundResumption {
+	w.t.Helper()
+	list, err := w.ReleaseOutbound(w.t.Context(), 0, 10)
+	require.NoError(w.t, err)
+	return list
+}
+
+// The rest of a message goes on once somebody says what became of the part
+// before it; also days later.
+func TestAResolvedMessageGoesOn(t *testing.T) {
+	t.Parallel()
+	for outcome, rest := range map[string][]string{"sent": {"three"}, "resend": {"two", "three"}, "failed": nil} {
+		t.Run(outcome, func(t *testing.T) {
+			t.Parallel()
+			w := newWorld(t)
+			acc, second := w.parked()
+			w.exec(`UPDATE messages SET created_at = created_at - interval '3 days' WHERE correlation_id = $1`, acc.MessageID)
+			r := w.resolve(second, outcome)
+			require.Equal(t, omni.ResolveResolved, r.State)
+			require.Equal(t, rest != nil, r.Resumption.Valid)
+			if r.Resumption.Valid {
+				require.Equal(t, acc.MessageID, r.MessageID)
+				require.Equal(t, 3, r.Parts)
+				require.Equal(t, r.Resumption.UUID, w.resumptions()[0].ID, "until its workflow is known to exist")
+				require.NoError(t, w.MarkResumptionStarted(t.Context(), r.Resumption.UUID))
+			}
+			require.Empty(t, w.resumptions())
+			require.Equal(t, rest, w.walk(acc))
+			require.Equal(t, omni.ResolveSettled, w.resolve(second, outcome).State)
+			require.Nil(t, w.walk(acc), "once")
+		})
+	}
+}
+
+// A part of the rest is unknown, too: what is behind that waits again.
+func TestAMessageStopsAgainWhereNobodyKnows(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	acc := w.longMessage(nil)
+	w.receiptOutbound(acc, w.claimOutbound(acc, 0), "unknown")
+	w.claimOutbound(acc, 1)
+	w.claimOutbound(acc, 2)
+	require.Equal(t, []string{"unknown", "cancelled", "cancelled"}, w.partStatuses(acc))
+	first := w.resolve(omni.PartClaim{MessageID: acc.MessageID}, "sent")
+	second := w.claimOutbound(acc, 1)
+	w.receiptOutbound(acc, second, "unknown")
+	require.Equal(t, omni.ResolveBusy, w.resolve(second, "sent").State, "whoever sends it has not come to the last one")
+	require.Equal(t, "unknown", w.status(second.MessageID))
+	w.claimOutbound(acc, 2)
+	require.Equal(t, []string{"sent", "unknown", "cancelled"}, w.partStatuses(acc))
+	again := w.resolve(second, "sent")
+	require.NotEqual(t, first.Resumption.UUID, again.Resumption.UUID, "a workflow of its own")
+	require.Equal(t, []string{"three"}, w.walk(acc))
+}
+
+// The platform's receipt says it: nobody has to.
+func TestAReceiptLetsAHeldMessageGoOn(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	acc, second := w.parked()
+	require.Empty(t, w.resumptions(), "nobody knows yet")
+	w.exec(`UPDATE messages SET external_id = 'x2' WHERE id = $1`, second.MessageID)
+	w.exec(`SELECT record_receipt('default', $1, 'x2', 'delivered', '')`, w.instance)
+	list := w.resumptions()
+	require.Len(t, list, 1)
+	require.Equal(t, acc.MessageID, list[0].MessageID)
+	require.Equal(t, 3, list[0].Parts)
+	require.NoError(t, w.MarkResumptionStarted(t.Context(), list[0].ID))
+	require.Empty(t, w.resumptions())
+	require.Equal(t, []string{"three"}, w.walk(acc))
+	require.Equal(t, []string{"sent", "delivered", "sent"}, w.partStatuses(acc))
+}
+
+// What was cancelled by call, or behind a part that was refused, stays so.
+func TestWhatWasNotHeldIsNotReleased(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	at := time.Now().Add(time.Hour)
+	acc := w.longMessage(&at)
+	require.NoError(t, w.CancelScheduled(t.Context(), omni.DefaultTenant, acc.MessageID))
+	refused := w.longMessage(nil)
+	w.receiptOutbound(refused, w.claimOutbound(refused, 0), "failed")
+	w.walk(refused)
+	require.Empty(t, w.resumptions())
+	require.Equal(t, []string{"failed", "cancelled", "cancelled"}, w.partStatuses(refused))
+}
+
 func TestCancellingAScheduledMessageCancelsItsParts(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)

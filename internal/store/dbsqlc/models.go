@@ -361,6 +361,14 @@ type Message struct {
 	Yields           int32
 }
 
+type OutboundResumption struct {
+	ID        uuid.UUID
+	TenantID  string
+	MessageID uuid.UUID
+	CreatedAt time.Time
+	StartedAt *time.Time
+}
+
 type Person struct {
 	ID           uuid.UUID
 	TenantID     string

@@ -256,6 +256,15 @@ func (q *Queries) MarkOutboundStarted(ctx context.Context, arg MarkOutboundStart
 	return err
 }
 
+const MarkResumptionStarted = `-- name: MarkResumptionStarted :exec
+UPDATE outbound_resumptions SET started_at = now() WHERE id = $1 AND started_at IS NULL
+`
+
+func (q *Queries) MarkResumptionStarted(ctx context.Context, id uuid.UUID) error {
+	_, err := q.db.Exec(ctx, MarkResumptionStarted, id)
+	return err
+}
+
 const MessageExists = `-- name: MessageExists :one
 SELECT EXISTS (SELECT FROM messages WHERE id = $1)
 `
@@ -312,6 +321,59 @@ func (q *Queries) UnstartedOutbound(ctx context.Context, arg UnstartedOutboundPa
 			&i.SendAt,
 			&i.Traceparent,
 			&i.PartCount,
+		); err != nil {
+			return nil, err
+		}
+		items = append(items, i)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
+}
+
+const UnstartedResumptions = `-- name: UnstartedResumptions :many
+SELECT r.id, r.tenant_id, r.message_id, m.instance_id, m.channel, m.chat_id, m.part_count, m.traceparent
+FROM outbound_resumptions r JOIN messages m ON m.id = r.message_id
+WHERE r.started_at IS NULL AND r.created_at < now() - make_interval(secs => $1::float8)
+ORDER BY r.created_at
+LIMIT $2
+`
+
+type UnstartedResumptionsParams struct {
+	OlderThanSecs float64
+	RowLimit      int32
+}
+
+type UnstartedResumptionsRow struct {
+	ID          uuid.UUID
+	TenantID    string
+	MessageID   uuid.UUID
+	InstanceID  uuid.UUID
+	Channel     string
+	ChatID      uuid.UUID
+	PartCount   int32
+	Traceparent string
+}
+
+func (q *Queries) UnstartedResumptions(ctx context.Context, arg UnstartedResumptionsParams) ([]UnstartedResumptionsRow, error) {
+	rows, err := q.db.Query(ctx, UnstartedResumptions, arg.OlderThanSecs, arg.RowLimit)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var items []UnstartedResumptionsRow
+	for rows.Next() {
+		var i UnstartedResumptionsRow
+		if err := rows.Scan(
+			&i.ID,
+			&i.TenantID,
+			&i.MessageID,
+			&i.InstanceID,
+			&i.Channel,
+			&i.ChatID,
+			&i.PartCount,
+			&i.Traceparent,
 		); err != nil {
 			return nil, err
 		}

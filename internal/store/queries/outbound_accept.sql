@@ -57,3 +57,13 @@ RETURNING instance_id, channel, chat_id, person_id, correlation_id, traceparent,
 -- name: LockChatOfMessage :exec
 -- What is decided about a chat is decided under its row.
 SELECT FROM chats WHERE chats.id = (SELECT m.chat_id FROM messages m WHERE m.id = $1) FOR NO KEY UPDATE;
+
+-- name: UnstartedResumptions :many
+SELECT r.id, r.tenant_id, r.message_id, m.instance_id, m.channel, m.chat_id, m.part_count, m.traceparent
+FROM outbound_resumptions r JOIN messages m ON m.id = r.message_id
+WHERE r.started_at IS NULL AND r.created_at < now() - make_interval(secs => @older_than_secs::float8)
+ORDER BY r.created_at
+LIMIT @row_limit;
+
+-- name: MarkResumptionStarted :exec
+UPDATE outbound_resumptions SET started_at = now() WHERE id = $1 AND started_at IS NULL;
