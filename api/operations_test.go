@@ -41,6 +41,11 @@ var bodies = map[string]string{
 
 	"resolve-delivery": `{"outcome":"sent"}`,
 
+	"create-access-rule": `{"type":"deny","match":{"platformUserId":"u1"}}`,
+	"update-access-rule": `{"priority":1}`,
+	"check-access":       `{"instanceId":"` + unknownUUID + `","platformUserId":"u1"}`,
+	"decide-pairing":     `{"code":"K7QM-2XPA"}`,
+
 	"retry-dead-letters":   `{"cause":"transient"}`,
 	"resolve-dead-letters": `{"cause":"transient"}`,
 }

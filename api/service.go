@@ -157,7 +157,7 @@ func (s *Service) housekeeping(ctx context.Context) {
 		case <-sweep.C:
 			err = errors.Join(s.deps.Control.Messages.Sweep(ctx), s.deps.Control.DeadLetters.Sweep(ctx))
 		case <-forget.C:
-			err = errors.Join(s.deps.Control.Messages.ForgetKeys(ctx), s.deps.Control.Audit.Forget(ctx))
+			err = errors.Join(s.deps.Control.Messages.ForgetKeys(ctx), s.deps.Control.Audit.Forget(ctx), s.deps.Control.Access.Forget(ctx))
 		}
 		if err != nil && ctx.Err() == nil {
 			s.log.WarnContext(ctx, "housekeeping; tried again within seconds", "error", err)

@@ -103,6 +103,16 @@ CREATE FUNCTION access_phone(p text) RETURNS text LANGUAGE sql IMMUTABLE AS $$
 $$;
 -- +goose StatementEnd
 
+-- Every phone number of a sender: what was verified of any account of the
+-- person, and what is shown as theirs.
+-- +goose StatementBegin
+CREATE FUNCTION access_phones(p_person uuid, p_shown text, p_of_person text) RETURNS text[] LANGUAGE plpgsql STABLE AS $$
+BEGIN
+    RETURN ARRAY(SELECT e.value FROM identities o JOIN identity_evidence e ON e.identity_id = o.id AND e.kind = 'phone' WHERE o.person_id = p_person
+                 UNION SELECT p FROM unnest(ARRAY[access_phone(p_shown), access_phone(p_of_person)]) p WHERE p IS NOT NULL);
+END $$;
+-- +goose StatementEnd
+
 -- Everything that deciding about a message needs, in one reading: the mode, who
 -- sent it, and the rules that may be about them. NULL: no such message. The
 -- mode is NULL where the instance was deleted.
@@ -113,7 +123,7 @@ DECLARE
 BEGIN
     SELECT m.tenant_id, m.instance_id, m.channel, m.chat_id, m.identity_id, coalesce(i.person_id, m.person_id) AS person_id,
            m.sender_platform_id AS user_id, lower(ltrim(nullif(i.username, ''), '@') COLLATE "C") AS handle,
-           array_remove(ARRAY[access_phone(i.phone), nullif(access_phone(p.phone), access_phone(i.phone))], NULL) AS phones,
+           access_phones(i.person_id, i.phone, p.phone) AS phones,
            c.type AS chat_type, c.paused AND coalesce(c.paused_until > clock_timestamp(), true) AS paused,
            CASE WHEN n.id IS NOT NULL THEN coalesce(n.settings -> 'access' ->> 'mode', '') END AS mode
     INTO f
@@ -131,6 +141,27 @@ BEGIN
         'handle', coalesce(f.handle, ''), 'phones', to_jsonb(f.phones),
         'rules', CASE WHEN f.mode NOT IN ('', 'disabled') THEN access_candidates(f.tenant_id, f.instance_id,
             access_keys(f.person_id, f.user_id, f.phones, f.handle, f.chat_id, f.chat_type, f.channel)) ELSE '[]' END);
+END $$;
+-- +goose StatementEnd
+
+-- The account of an instance that somebody means: by the platform's id, else by
+-- a phone number, else as a person's; of several, the one seen last. What is known
+-- of it, as access_question has it; NULL where there is none.
+-- +goose StatementBegin
+CREATE FUNCTION access_sender(p_tenant text, p_instance uuid, p_user text, p_phone text, p_person uuid) RETURNS jsonb LANGUAGE plpgsql STABLE AS $$
+BEGIN
+    RETURN (SELECT jsonb_build_object('identityId', i.id, 'personId', i.person_id, 'platformUserId', i.platform_user_id,
+                'handle', coalesce(lower(ltrim(i.username, '@') COLLATE "C"), ''),
+                'phones', to_jsonb(access_phones(i.person_id, i.phone, p.phone)))
+            FROM identities i LEFT JOIN persons p ON p.id = i.person_id
+            WHERE i.id = coalesce(
+                (SELECT o.id FROM identities o WHERE p_user <> '' AND o.instance_id = p_instance AND o.platform_user_id = p_user),
+                (SELECT o.id FROM identity_evidence e JOIN identities o ON o.id = e.identity_id
+                 WHERE p_user = '' AND p_phone <> '' AND e.tenant_id = p_tenant AND e.kind = 'phone' AND e.value = p_phone AND o.instance_id = p_instance
+                 ORDER BY o.last_seen_at DESC, o.id LIMIT 1),
+                (SELECT o.id FROM identities o WHERE p_user = '' AND p_phone = '' AND o.person_id = p_person AND o.instance_id = p_instance
+                 ORDER BY o.last_seen_at DESC, o.id LIMIT 1))
+              AND i.tenant_id = p_tenant);
 END $$;
 -- +goose StatementEnd
 
@@ -279,51 +310,47 @@ BEGIN
 END $$;
 -- +goose StatementEnd
 
-CREATE TYPE pairing_answer AS (state text, pairing access_pairings);
-
 -- Decides about a stranger: by id, or by the code that they were given. A
 -- wrong code costs a token of the caller's; without one left, codes are not
 -- looked at. state: decided limited unknown closed.
 -- +goose StatementBegin
 CREATE FUNCTION access_pairing_decide(p_tenant text, p_within uuid[], p_instance uuid, p_id uuid, p_code text, p_guesser uuid,
-    p_status text, p_rule uuid, p_by text) RETURNS pairing_answer LANGUAGE plpgsql AS $$
+    p_status text, p_rule uuid, p_by text, OUT state text, OUT id uuid) LANGUAGE plpgsql AS $$
+#variable_conflict use_column
 DECLARE
-    a pairing_answer;
-    g access_pairings;
+    none  uuid := '00000000-0000-0000-0000-000000000000'; -- no rule: what is counted are wrong codes
     guess boolean := p_id IS NULL;
+    g     access_pairings;
 BEGIN
-    IF guess AND NOT access_take(p_tenant, '00000000-0000-0000-0000-000000000000', p_guesser, 10, 600) THEN
-        a.state := 'limited';
-        RETURN a;
+    IF guess AND NOT access_take(p_tenant, none, p_guesser, 10, 600) THEN
+        state := 'limited';
+        RETURN;
     END IF;
     SELECT * INTO g FROM access_pairings p
     WHERE p.tenant_id = p_tenant AND (p_within IS NULL OR p.instance_id = ANY (p_within)) AND (p_instance IS NULL OR p.instance_id = p_instance)
       AND CASE WHEN guess THEN p.code = p_code AND p.status = 'open' AND p.expires_at > clock_timestamp() ELSE p.id = p_id END
     FOR UPDATE;
     IF g.id IS NULL THEN
-        a.state := 'unknown';
-        RETURN a;
+        state := 'unknown';
+        RETURN;
     END IF;
     IF guess THEN -- it was none
-        UPDATE access_buckets SET tokens = tokens + 1
-        WHERE rule_id = '00000000-0000-0000-0000-000000000000' AND identity_id = p_guesser;
+        UPDATE access_buckets SET tokens = tokens + 1 WHERE rule_id = none AND identity_id = p_guesser;
     END IF;
-    a.state := 'closed'; a.pairing := g;
+    id := g.id; state := 'closed';
     IF g.status = 'open' AND g.expires_at > clock_timestamp() THEN
-        a.state := 'decided';
-        UPDATE access_pairings SET status = p_status, decided_at = clock_timestamp(), decided_by = p_by, rule_id = p_rule
-        WHERE id = g.id RETURNING * INTO a.pairing;
+        state := 'decided';
+        UPDATE access_pairings SET status = p_status, decided_at = clock_timestamp(), decided_by = p_by, rule_id = p_rule WHERE id = g.id;
     END IF;
-    RETURN a;
 END $$;
 -- +goose StatementEnd
 
 -- +goose Down
 DROP FUNCTION access_pairing_decide(text, uuid[], uuid, uuid, text, uuid, text, uuid, text);
-DROP TYPE pairing_answer;
 DROP FUNCTION access_decide(uuid, text, jsonb, text, text, timestamptz, int);
 DROP TYPE access_answer;
 DROP FUNCTION access_pair(messages, uuid, text), access_said_key(uuid), access_say(messages, text), access_take(text, uuid, uuid, int, int),
-    access_tokens(double precision, timestamptz, timestamptz, int, int), access_question(uuid), access_phone(text),
+    access_tokens(double precision, timestamptz, timestamptz, int, int), access_question(uuid),
+    access_sender(text, uuid, text, text, uuid), access_phones(uuid, text, text), access_phone(text),
     access_candidates(text, uuid, text[]), access_keys(uuid, text, text[], text, uuid, text, text);
 DROP TABLE access_pairings, access_notices, access_buckets, access_rules;

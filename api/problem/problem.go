@@ -86,6 +86,7 @@ var statusOf = map[control.Kind]int{
 	control.KindConflict:     http.StatusConflict,
 	control.KindUnsupported:  http.StatusUnprocessableEntity,
 	control.KindUnavailable:  http.StatusServiceUnavailable,
+	control.KindLimited:      http.StatusTooManyRequests,
 }
 
 // From turns any error into the problem it is answered with. What is no

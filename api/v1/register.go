@@ -48,6 +48,7 @@ func Register(api huma.API, d Deps) {
 	r.keys()
 	r.tenants()
 	r.deadLetters()
+	r.access()
 }
 
 // CheckScope is the huma middleware that holds every operation against its

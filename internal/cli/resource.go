@@ -15,7 +15,7 @@ import (
 func resourceCommands(env Env) []*cobra.Command {
 	return []*cobra.Command{
 		instancesCommand(env), channelsCommand(env), messagesCommand(env), chatsCommand(env), personsCommand(env),
-		eventsCommand(env), keysCommand(env), tenantsCommand(env), deadLettersCommand(env), healthCommand(env),
+		eventsCommand(env), keysCommand(env), tenantsCommand(env), deadLettersCommand(env), accessCommand(env), healthCommand(env),
 	}
 }
 

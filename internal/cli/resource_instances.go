@@ -114,17 +114,22 @@ func (c *call) instanceBody() (map[string]any, error) {
 			return nil, err
 		}
 	}
+	return body, c.setPaths(body)
+}
+
+// setPaths puts what --set says into a body.
+func (c *call) setPaths(body map[string]any) error {
 	set, _ := c.cmd.Flags().GetStringArray("set")
 	for _, pair := range set {
 		path, value, ok := strings.Cut(pair, "=")
 		if !ok {
-			return nil, fmt.Errorf("--set %s: write path=value", path)
+			return fmt.Errorf("--set %s: write path=value", path)
 		}
 		if err := setPath(body, path, jsonOrText(value)); err != nil {
-			return nil, err
+			return err
 		}
 	}
-	return body, nil
+	return nil
 }
 
 // jsonOrText reads numbers, booleans, null, lists and objects as JSON, all

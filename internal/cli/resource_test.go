@@ -316,3 +316,51 @@ func TestResolvingADeliveryByCommand(t *testing.T) {
 	require.Equal(t, 1, code)
 	require.Contains(t, errs, "the message is sent")
 }
+
+func TestAccessByCommand(t *testing.T) {
+	t.Parallel()
+	h := newAPIHub(t)
+	var in struct{ ID string }
+	h.ok(&in, "instances", "create", "--channel", "custom", "--config", "secret="+cliSecret, "--set", "access.mode=blocklist")
+	var rule struct {
+		ID, Type, Notice string
+		Match            map[string]any
+		Priority         int
+		RateLimit        map[string]any
+	}
+	h.ok(&rule, "access", "rules", "create", "--type", "deny", "--phone", "+5511*", "--notice", "Not from here.", "--instance", in.ID,
+		"--priority", "3")
+	require.Equal(t, "+5511*", rule.Match["phone"])
+	require.Equal(t, 3, rule.Priority)
+	require.Contains(t, h.ok(nil, "access", "rules", "list", "--type", "deny"), rule.ID)
+	var check struct {
+		Decision, RuleID, Reason string
+		Considered               []struct{ Matched bool }
+	}
+	h.ok(&check, "access", "check", "--instance", in.ID, "--phone", "+5511987654321")
+	require.Equal(t, "deny", check.Decision)
+	require.Equal(t, rule.ID, check.RuleID)
+	require.Len(t, check.Considered, 1)
+	h.ok(&rule, "access", "rules", "update", rule.ID, "--set", `schedule={"days":["mon"]}`, "--set", "rateLimit.count=5",
+		"--set", "rateLimit.perSeconds=60", "--user", "u*")
+	require.EqualValues(t, 5, rule.RateLimit["count"])
+	require.Equal(t, "u*", rule.Match["platformUserId"])
+	require.Contains(t, h.ok(nil, "access", "rules", "get", rule.ID), "Not from here.")
+	require.Contains(t, h.ok(nil, "access", "rules", "delete", rule.ID), "Deleted")
+	require.Contains(t, h.ok(nil, "access", "pairings", "--status", "open"), "CODE")
+	for _, tc := range []struct {
+		code int
+		says string
+		args []string
+	}{
+		{1, "404 not_found", []string{"access", "approve", "K7QM-2XPA"}},
+		{1, "404 not_found", []string{"access", "reject", "--id", uuid.NewString()}},
+		{1, "match.phone", []string{"access", "rules", "create", "--type", "deny", "--phone", "nope"}},
+		{2, "a code or --id", []string{"access", "approve"}},
+		{2, "--instance is required", []string{"access", "check", "--phone", "+5511987654321"}},
+	} {
+		code, _, errs := h.run(tc.args...)
+		require.Equal(t, tc.code, code, "%v: %s", tc.args, errs)
+		require.Contains(t, errs, tc.says, "%v", tc.args)
+	}
+}

@@ -13,6 +13,7 @@ type Store interface {
 	DeadLetterStore
 	TenantStore
 	AuditStore
+	AccessStore
 }
 
 // Deps is what the use cases are handed.
@@ -43,6 +44,7 @@ type Control struct {
 	Tenants     *Tenants
 	Audit       *KeyAudit
 	DeadLetters *DeadLetters
+	Access      *Access
 	Auth        *Authenticator
 	Health      *Health
 }
@@ -64,6 +66,7 @@ func New(d Deps) *Control {
 		Tenants:     &Tenants{store: d.Store},
 		Audit:       newKeyAudit(d.Store, d.Log),
 		DeadLetters: &DeadLetters{store: d.Store, engine: d.Engine, inbound: d.Inbound, log: d.Log},
+		Access:      &Access{store: d.Store},
 		Auth:        auth,
 		Health:      NewHealth(d.Checks),
 	}

@@ -21,6 +21,7 @@ const (
 	KindConflict     Kind = "conflict"     // not in this state
 	KindUnsupported  Kind = "unsupported"  // the channel cannot do this
 	KindUnavailable  Kind = "unavailable"  // a part of the hub is down
+	KindLimited      Kind = "limited"      // too often: come again after RetryAfter
 )
 
 // Error is what a use case refuses with. Any other error is a failure of the
@@ -63,6 +64,8 @@ const (
 	CodeLastAdmin      = "last_admin_key"
 	CodeKeyExpired     = "key_expired"
 	CodeRotated        = "key_changed"
+	CodePairingClosed  = "pairing_not_open"
+	CodeTooManyGuesses = "too_many_guesses"
 )
 
 // invalid refuses one field.

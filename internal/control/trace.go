@@ -130,6 +130,9 @@ type stepData struct {
 	Error      string          `json:"error"`
 	MessageID  *uuid.UUID      `json:"messageId"`
 	Part       json.RawMessage `json:"part"`
+	Decision   string          `json:"decision"`
+	RuleID     *uuid.UUID      `json:"ruleId"`
+	Reason     string          `json:"reason"`
 }
 
 // stepsOf makes steps of events. Events that one run of a step wrote together
@@ -188,6 +191,8 @@ func stepOf(of uuid.UUID, e *omni.Event, d *stepData) omni.TraceStep {
 		s.Detail.MessageID = d.MessageID
 	}
 	switch e.Type { //nolint:exhaustive // all others went well
+	case omni.EventAccessChecked:
+		s.Detail.Decision, s.Detail.RuleID, s.Detail.Reason = d.Decision, d.RuleID, d.Reason
 	case omni.EventAgentError, omni.EventMessageFailed, omni.EventTurnFailed, omni.EventMessageExpired, omni.EventMessageUnknown:
 		s.Status = "failed"
 	}

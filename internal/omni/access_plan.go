@@ -84,7 +84,7 @@ func ExplainAccess(mode string, rules []AccessRule, f *AccessFacts, at time.Time
 		c.Matched, c.Why = r.Applies(f, at)
 		if c.Matched {
 			if decided {
-				c.Why = "one that goes before it decides"
+				c.Why = WhyNotAsked
 			} else {
 				step := r.step()
 				plan.Steps = append(plan.Steps, step)
@@ -98,6 +98,9 @@ func ExplainAccess(mode string, rules []AccessRule, f *AccessFacts, at time.Time
 	}
 	return plan, considered
 }
+
+// WhyNotAsked is why a rule that applies decides nothing.
+const WhyNotAsked = "one that goes before it decides"
 
 func (s *AccessStep) final() bool { return s.Within != "" }
 

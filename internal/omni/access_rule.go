@@ -64,8 +64,8 @@ type RuleMatch struct {
 // that allows lets through what finds a token and denies the rest; one that
 // denies leaves what finds a token to the other rules and denies the rest.
 type RateLimit struct {
-	Count      int `json:"count" required:"true" minimum:"1" doc:"messages"`
-	PerSeconds int `json:"perSeconds" required:"true" minimum:"1"`
+	Count      int `json:"count" minimum:"1" doc:"messages"`
+	PerSeconds int `json:"perSeconds" minimum:"1"`
 }
 
 // keyPrefixLength is by how many characters of what it begins with a pattern

@@ -37,6 +37,11 @@ type TraceStepDetail struct {
 	EventTypes []string        `json:"eventTypes,omitempty"`
 	MessageID  *uuid.UUID      `json:"messageId,omitempty" format:"uuid" doc:"the message acted on, where it is another one"`
 	Part       json.RawMessage `json:"part,omitempty" doc:"which bubble of a reply"`
+
+	// Of access.Check.
+	Decision string     `json:"decision,omitempty" enum:"allow,deny,silent,pair"`
+	RuleID   *uuid.UUID `json:"ruleId,omitempty" format:"uuid" doc:"the rule that decided"`
+	Reason   string     `json:"reason,omitempty"`
 }
 
 // TraceWorkflow is one durable workflow that worked for the message.

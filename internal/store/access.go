@@ -135,6 +135,23 @@ func (s *Store) AccessCandidates(ctx context.Context, tenant string, f *omni.Acc
 	return accessRules(rows)
 }
 
+// AccessSender reads what is known of an account of an instance: the one with
+// that id of the platform's ("" for any), that phone number (E.164, "" for
+// any), of that person. False where there is none.
+func (s *Store) AccessSender(ctx context.Context, tenant string, instance uuid.UUID, user, phone string, person uuid.NullUUID) (f omni.AccessFacts, known bool, err error) {
+	var raw []byte
+	if err := s.pool.QueryRow(ctx, `SELECT access_sender($1, $2, $3, $4, $5)`, tenant, instance, user, phone, person).Scan(&raw); err != nil {
+		return f, false, wrap(err, "looking for an account of instance "+instance.String())
+	}
+	if raw == nil {
+		return f, false, nil
+	}
+	if err := json.Unmarshal(raw, &f); err != nil {
+		return f, false, fmt.Errorf("decoding an account: %w", err)
+	}
+	return f, true, nil
+}
+
 // AccessTokens says how many tokens an account has of a rule at a time; a
 // bucket that nobody has taken from is full.
 func (s *Store) AccessTokens(ctx context.Context, tenant string, rule, identity uuid.UUID, l omni.RateLimit, at time.Time) (float64, error) {
