@@ -133,6 +133,8 @@ type SweepOutput struct {
 	Resumed int `json:"resumed,omitempty"` // chats whose takeover was over
 
 	Unparked int `json:"unparked,omitempty"` // held replies that go on
+
+	Suggested int `json:"suggested,omitempty"` // pairs of persons that may be one
 }
 
 // TurnWorkflowID is the workflow that adopted a turn at an epoch.

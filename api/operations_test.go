@@ -33,6 +33,9 @@ func (o operation) address(id string) string {
 
 // bodies are valid bodies of the operations that take one.
 var bodies = map[string]string{
+	"merge-persons":   `{"sourcePersonId":"` + unknownUUID + `","targetPersonId":"6f1c1de5-5d5c-4a0c-9d3c-0a8f3c9d2e11"}`,
+	"link-identity":   `{"identityId":"` + unknownUUID + `","personId":"` + unknownUUID + `"}`,
+	"unlink-identity": `{"identityId":"` + unknownUUID + `"}`,
 	"create-instance": `{"name":"x","channel":"custom","channelConfig":{"secret":"` + hookSecret + `"}}`,
 	"update-instance": `{"name":"y"}`,
 	"send-message":    `{"instanceId":"` + unknownUUID + `","to":"c1","content":{"type":"text","text":"hi"}}`,

@@ -67,6 +67,16 @@ var tenancyCases = map[string]tenancyCase{
 
 	"list-person-identities": {path: []string{"person"}},
 
+	"merge-persons":      {body: `{"sourcePersonId":"{{person}}","targetPersonId":"{{second person}}"}`},
+	"link-identity":      {body: `{"identityId":"{{identity}}","personId":"{{second person}}"}`},
+	"unlink-identity":    {body: `{"identityId":"{{identity}}"}`},
+	"list-merges":        {},
+	"get-merge":          {path: []string{"merge"}},
+	"undo-merge":         {path: []string{"merge"}},
+	"list-suggestions":   {},
+	"confirm-suggestion": {path: []string{"suggestion"}},
+	"dismiss-suggestion": {path: []string{"suggestion"}},
+
 	"list-events":   {},
 	"get-event":     {path: []string{"event"}},
 	"stream-events": {endless: true},
@@ -113,6 +123,7 @@ func (w *world) make() {
 		"channelConfig": map[string]any{"secret": hookSecret}})
 	w.ids["instance"] = in
 	w.inbound(uuid.MustParse(in))
+	w.graph(uuid.MustParse(in))
 	w.ids["outbound"] = w.create("/api/v1/messages", textTo(uuid.MustParse(in), "c-"+w.word, w.word))
 	later := textTo(uuid.MustParse(in), "c-"+w.word, w.word)
 	later["sendAt"] = time.Now().Add(time.Hour)
@@ -144,6 +155,30 @@ func (w *world) inbound(instance uuid.UUID) {
 	w.ids["turn"] = omni.TurnID(env.MessageID, 0).String()
 	require.NoError(w.t, w.store.Pool().QueryRow(w.t.Context(),
 		`SELECT id::text FROM events WHERE correlation_id = $1 AND type = 'message.received'`, env.MessageID).Scan(ptr(w.ids, "event")))
+}
+
+// graph brings two persons that were one, and two that may be.
+func (w *world) graph(instance uuid.UUID) {
+	w.t.Helper()
+	identity := func(name string) uuid.UUID { return omni.IdentityID(instance, name+w.word) }
+	for i, name := range []string{"one-", "two-", "three-", "four-"} {
+		in := message.Inbound{ID: name + w.word, Kind: message.KindMessage, Timestamp: time.Now().UTC(),
+			Chat: message.Chat{ID: name + w.word, Type: message.ChatDM}, Sender: message.Sender{ID: name + w.word, Name: w.word + name},
+			Content: message.Content{Type: message.TypeText, Text: w.word}}
+		if i > 1 {
+			in.Sender.Username = "@" + w.word
+		}
+		env := omni.Envelope{TenantID: w.tenant, InstanceID: instance, Channel: "custom", ReceivedAt: time.Now().UTC(), Event: in}
+		env.MessageID = omni.MessageID(instance, env.ExternalKey())
+		require.NoError(w.t, w.store.Record(w.t.Context(), []omni.Envelope{env}, 0))
+	}
+	w.ids["identity"], w.ids["second person"] = identity("one-").String(), omni.FirstPersonID(identity("two-")).String()
+	w.ids["merge"] = w.create("/api/v1/persons/link", map[string]any{"identityId": w.ids["identity"], "personId": w.ids["second person"]})
+	_, err := w.store.FindSuggestions(w.t.Context(), 1000)
+	require.NoError(w.t, err)
+	require.NoError(w.t, w.store.Pool().QueryRow(w.t.Context(),
+		`SELECT id::text FROM person_suggestions WHERE identity_a = ANY ($1)`, []uuid.UUID{identity("three-"), identity("four-")}).
+		Scan(ptr(w.ids, "suggestion")))
 }
 
 // create posts with the tenant's key and returns the new object's id.

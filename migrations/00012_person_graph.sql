@@ -285,6 +285,36 @@ BEGIN
 END $$;
 -- +goose StatementEnd
 
+-- Who a person is now: itself, or the one that it became.
+-- +goose StatementBegin
+CREATE FUNCTION person_now(p_person uuid) RETURNS uuid LANGUAGE plpgsql STABLE AS $$
+DECLARE
+    became uuid;
+BEGIN
+    LOOP
+        SELECT target_person_id INTO became FROM merges
+        WHERE source_person_id = p_person AND absorbed IS NOT NULL AND undone_at IS NULL
+          AND NOT EXISTS (SELECT FROM persons WHERE id = p_person) ORDER BY seq DESC LIMIT 1;
+        IF NOT FOUND THEN
+            RETURN p_person;
+        END IF;
+        p_person := became;
+    END LOOP;
+END $$;
+-- +goose StatementEnd
+
+-- The ids under which the log knows a person: see PersonAliases.
+-- +goose StatementBegin
+CREATE FUNCTION person_aliases(p_person uuid) RETURNS uuid[] LANGUAGE plpgsql STABLE AS $$
+BEGIN
+    RETURN ARRAY(WITH RECURSIVE a AS (
+        SELECT person_now(p_person) AS id
+        UNION
+        SELECT m.source_person_id FROM merges m JOIN a ON m.target_person_id = a.id WHERE m.undone_at IS NULL AND m.absorbed IS NOT NULL
+    ) SELECT id FROM a);
+END $$;
+-- +goose StatementEnd
+
 -- What an answer about the graph is: state done not_found hidden same already
 -- alone undone superseded settled.
 CREATE TYPE graph_answer AS (state text, id uuid, person_id uuid, identity_id uuid);
@@ -758,7 +788,7 @@ DROP FUNCTION suggestions_for(uuid, text, uuid, text, text), suggestions_find(in
     identity_unlink(text, uuid[], uuid, text, text), identity_link(text, uuid[], uuid, uuid, text, text),
     persons_merge(text, uuid[], uuid, uuid, text, text, jsonb, float8, uuid), person_refused(text, uuid, uuid[]);
 DROP TYPE graph_answer;
-DROP FUNCTION suggestion_add(uuid, uuid, text, text, float8, jsonb), graph_change(merges, jsonb), person_refreshed(uuid, uuid[], jsonb),
+DROP FUNCTION person_aliases(uuid), person_now(uuid), suggestion_add(uuid, uuid, text, text, float8, jsonb), graph_change(merges, jsonb), person_refreshed(uuid, uuid[], jsonb),
     person_fields(uuid), person_owned_moved(uuid, uuid, jsonb), accounts_moved(uuid[], uuid, uuid), person_session(uuid),
     graph_say(text, text, uuid, uuid, jsonb, jsonb), graph_lock(text), graph_patience();
 DROP INDEX events_person, messages_person, identities_name, identities_username, identities_first_seen;

@@ -18,9 +18,13 @@ const aliveFor = 60 * time.Second
 // that takes longer; to start it from here then does no harm.
 const strandedAfter = 60 * time.Second
 
+// suggestAtOnce is how many new accounts are looked at in one sweep.
+const suggestAtOnce = 2000
+
 // Sweep is turn.Sweep: it looks at overdue turns and adopts those whose
 // workflow is gone, at follow-ups that nobody armed, at replies that were held
-// and need not be any more, and it begins messages that nobody has begun.
+// and need not be any more, it begins messages that nobody has begun, and
+// it looks for persons that may be one.
 func (a *Activities) Sweep(ctx context.Context, in activities.SweepInput) (activities.SweepOutput, error) {
 	out, err := a.adopt(ctx, uuid.NullUUID{}, in.Limit)
 	if err != nil {
@@ -42,7 +46,10 @@ func (a *Activities) Sweep(ctx context.Context, in activities.SweepInput) (activ
 		}
 		out.Begun++
 	}
-	out.Resumed, err = a.Store.ResumeDueChats(ctx, in.Limit)
+	if out.Resumed, err = a.Store.ResumeDueChats(ctx, in.Limit); err != nil {
+		return out, err
+	}
+	out.Suggested, err = a.Store.FindSuggestions(ctx, suggestAtOnce)
 	return out, err
 }
 

@@ -34,6 +34,8 @@ type Store interface {
 	ResetByMessage(ctx context.Context, chat, messageID uuid.UUID, workflowID, reason string) (omni.TurnView, error)
 	// TurnAgent reads which agent answers a turn.
 	TurnAgent(ctx context.Context, turn uuid.UUID) (string, error)
+	// FindSuggestions looks for persons that may be one among accounts that are new, and counts them.
+	FindSuggestions(ctx context.Context, limit int) (int, error)
 	FollowUpStore
 }
 

@@ -43,6 +43,7 @@ func Register(api huma.API, d Deps) {
 	r.messages()
 	r.chats()
 	r.persons()
+	r.personGraph()
 	r.events()
 	r.stream()
 	r.keys()

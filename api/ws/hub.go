@@ -9,6 +9,8 @@ import (
 	"sync"
 	"time"
 
+	"github.com/google/uuid"
+
 	"github.com/omnihub/omni/internal/omni"
 )
 
@@ -17,6 +19,8 @@ import (
 type Log interface {
 	EventsAfter(ctx context.Context, tenant string, after omni.Position, limit int) ([]omni.Event, error)
 	LogHead(ctx context.Context) (omni.Position, error)
+	// PersonAliases are the ids under which the log knows a person.
+	PersonAliases(ctx context.Context, id uuid.UUID) ([]uuid.UUID, error)
 }
 
 // Signal calls fn whenever the log may have grown, until stop is called. It

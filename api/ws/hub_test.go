@@ -53,6 +53,10 @@ func (l *memLog) EventsAfter(_ context.Context, tenant string, after omni.Positi
 	return out, nil
 }
 
+func (l *memLog) PersonAliases(_ context.Context, id uuid.UUID) ([]uuid.UUID, error) {
+	return []uuid.UUID{id}, nil
+}
+
 func (l *memLog) LogHead(context.Context) (omni.Position, error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()

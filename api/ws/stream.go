@@ -6,6 +6,8 @@ import (
 	"slices"
 	"time"
 
+	"github.com/google/uuid"
+
 	"github.com/omnihub/omni/api/auth"
 	"github.com/omnihub/omni/internal/control"
 	"github.com/omnihub/omni/internal/omni"
@@ -48,6 +50,11 @@ func (h *Hub) Open(ctx context.Context, q control.EventQuery) (*Stream, error) {
 	if s.pos, err = omni.ParsePosition(since); err != nil {
 		return nil, &control.Error{Kind: control.KindInvalid, Code: control.CodeInvalid, Detail: "since: " + err.Error(),
 			Fields: []control.Field{{Field: "since", Message: "must be a position of this log"}}}
+	}
+	if f.PersonID != uuid.Nil {
+		if s.filter.Aliases, err = h.log.PersonAliases(ctx, f.PersonID); err != nil {
+			return nil, unavailable(err)
+		}
 	}
 	if err := h.join(ctx); err != nil {
 		return nil, unavailable(err)

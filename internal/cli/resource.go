@@ -13,8 +13,10 @@ import (
 
 // resourceCommands are the API as commands: omni <resource> <verb>.
 func resourceCommands(env Env) []*cobra.Command {
+	persons := personsCommand(env)
+	persons.AddCommand(personGraphVerbs(env)...)
 	return []*cobra.Command{
-		instancesCommand(env), channelsCommand(env), messagesCommand(env), chatsCommand(env), personsCommand(env),
+		instancesCommand(env), channelsCommand(env), messagesCommand(env), chatsCommand(env), persons, mergesCommand(env),
 		eventsCommand(env), keysCommand(env), tenantsCommand(env), deadLettersCommand(env), accessCommand(env), healthCommand(env),
 	}
 }

@@ -8,6 +8,7 @@ type Store interface {
 	MessageStore
 	ChatStore
 	PersonStore
+	PersonGraphStore
 	EventStore
 	KeyStore
 	DeadLetterStore
@@ -39,6 +40,7 @@ type Control struct {
 	Messages    *Messages
 	Chats       *Chats
 	Persons     *Persons
+	PersonGraph *PersonGraph
 	Events      *Events
 	Keys        *Keys
 	Tenants     *Tenants
@@ -61,6 +63,7 @@ func New(d Deps) *Control {
 		Messages:    messages,
 		Chats:       &Chats{store: d.Store, messages: messages, announce: d.Announcer, log: d.Log},
 		Persons:     &Persons{store: d.Store, log: d.Log},
+		PersonGraph: &PersonGraph{store: d.Store},
 		Events:      &Events{store: d.Store},
 		Keys:        &Keys{store: d.Store, auth: auth},
 		Tenants:     &Tenants{store: d.Store},

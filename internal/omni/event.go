@@ -32,8 +32,13 @@ const (
 	EventMessageExpired   EventType = "message.expired"
 
 	// IDENTITY.
-	EventIdentityCreated  EventType = "identity.created"
-	EventIdentityResolved EventType = "identity.resolved"
+	EventIdentityCreated   EventType = "identity.created"
+	EventIdentityResolved  EventType = "identity.resolved"
+	EventIdentityLinked    EventType = "identity.linked"
+	EventIdentityUnlinked  EventType = "identity.unlinked"
+	EventIdentityMerged    EventType = "identity.merged"
+	EventMergeUndone       EventType = "identity.merge_undone"
+	EventIdentitySuggested EventType = "identity.suggested"
 
 	// ACCESS.
 	EventAccessChecked     EventType = "access.checked"

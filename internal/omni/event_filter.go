@@ -15,6 +15,7 @@ type EventFilter struct {
 	InstanceID    uuid.UUID
 	ChatID        uuid.UUID
 	PersonID      uuid.UUID
+	Aliases       []uuid.UUID // all ids of the person; nil: the one
 	CorrelationID uuid.UUID
 	Since         time.Time // inclusive
 	Until         time.Time // exclusive
@@ -25,7 +26,7 @@ type EventFilter struct {
 func (f *EventFilter) Matches(e *Event) bool {
 	return f.within(e.InstanceID) && f.matchesType(string(e.Type)) &&
 		(f.InstanceID == uuid.Nil || f.InstanceID == e.InstanceID) &&
-		sameID(f.ChatID, e.ChatID) && sameID(f.PersonID, e.PersonID) && sameID(f.CorrelationID, e.CorrelationID) &&
+		sameID(f.ChatID, e.ChatID) && f.samePerson(e.PersonID) && sameID(f.CorrelationID, e.CorrelationID) &&
 		(f.Since.IsZero() || !e.Time.Before(f.Since)) && (f.Until.IsZero() || e.Time.Before(f.Until)) &&
 		(f.After.IsZero() || f.After.Less(e.Position))
 }
@@ -56,6 +57,13 @@ func MatchType(pattern, t string) bool {
 		return strings.HasPrefix(t, head)
 	}
 	return pattern == t
+}
+
+func (f *EventFilter) samePerson(got uuid.NullUUID) bool {
+	if f.Aliases != nil {
+		return got.Valid && slices.Contains(f.Aliases, got.UUID)
+	}
+	return sameID(f.PersonID, got)
 }
 
 func sameID(want uuid.UUID, got uuid.NullUUID) bool {

@@ -55,6 +55,16 @@ func (s *Store) EventsByCorrelation(ctx context.Context, tenant string, ids []uu
 	return out, wrap(err, "reading a trace")
 }
 
+// personEvents are the events about a person, whoever it was then: the log is
+// never changed, so they are found by whose the message is now that began them.
+// Those that no message began are of the person, or of one that became it; the
+// chat's own are of the person whom the chat is with.
+const personEvents = `(person_id IS NOT NULL AND correlation_id = ANY (ARRAY(SELECT m.id FROM messages m WHERE m.person_id = person_now(?)))
+	OR correlation_id IS NULL AND person_id = ANY (person_aliases(?))
+	OR person_id IS NOT NULL AND starts_with(type, 'chat.') AND chat_id = ANY (ARRAY(
+		SELECT c.id FROM chats c WHERE c.person_id = person_now(?)
+		AND c.id IN (SELECT m.chat_id FROM messages m WHERE m.person_id = person_now(?)))))`
+
 func eventsWhere(tenant string, f omni.EventFilter) *where {
 	w := &where{}
 	w.and("tenant_id = ?", tenant)
@@ -62,7 +72,7 @@ func eventsWhere(tenant string, f omni.EventFilter) *where {
 	w.types(f.Types)
 	w.andID("instance_id = ?", f.InstanceID)
 	w.andID("chat_id = ?", f.ChatID)
-	w.andID("person_id = ?", f.PersonID)
+	w.andID(personEvents, f.PersonID)
 	w.andID("correlation_id = ?", f.CorrelationID)
 	if !f.Since.IsZero() {
 		w.and("time >= ?", f.Since)

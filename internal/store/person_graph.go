@@ -86,6 +86,14 @@ func (s *Store) FindSuggestions(ctx context.Context, limit int) (int, error) {
 	return n, nil
 }
 
+// PersonAliases are the ids under which the log knows a person: their own, and
+// those of persons that became them. Of a person that became another: that one's.
+func (s *Store) PersonAliases(ctx context.Context, id uuid.UUID) ([]uuid.UUID, error) {
+	var ids []uuid.UUID
+	err := s.pool.QueryRow(ctx, `SELECT person_aliases($1)`, id).Scan(&ids)
+	return ids, wrap(err, "reading who became person "+id.String())
+}
+
 const mergeColumns = `m.id, m.kind, m.source_person_id, m.target_person_id, m.identity_ids, m.automatic, m.made_by, m.reason, m.evidence,
 	m.confidence, m.suggestion_id, m.created_at, m.undone_at, m.undone_by`
 
