@@ -56,8 +56,8 @@ func Repeat(ctx context.Context, first, every time.Duration, fn func()) (stop fu
 const (
 	// heartbeatFirst: the server counts HeartbeatTimeout from the start
 	// of the activity by itself. Each heartbeat is a write to its database;
-	// most calls of agents end before they need one.
-	heartbeatFirst = 3500 * time.Millisecond
+	// most calls of agents end before they need one, also on a busy machine.
+	heartbeatFirst = 5 * time.Second
 	// heartbeatEvery is offered to the client, which sends one every 80 % of HeartbeatTimeout.
 	heartbeatEvery = time.Second
 )
