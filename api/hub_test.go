@@ -45,6 +45,7 @@ type hub struct {
 	engine *engine
 	bus    *announcer
 	hooks  *hooksFake
+	caller *agentCaller
 	svc    *api.Service
 	server *httptest.Server
 	checks []control.Check
@@ -177,10 +178,10 @@ func newHub(t *testing.T, change ...func(*api.Deps)) *hub {
 	box, err := secret.New(secret.GenerateKey())
 	require.NoError(t, err)
 	st.UseSecrets(box)
-	h := &hub{t: t, store: st, engine: &engine{}, bus: &announcer{}, hooks: &hooksFake{}}
+	h := &hub{t: t, store: st, engine: &engine{}, bus: &announcer{}, hooks: &hooksFake{}, caller: &agentCaller{}}
 	log := slog.New(slog.NewTextHandler(testWriter{t}, &slog.HandlerOptions{Level: slog.LevelWarn}))
 	h.checks = []control.Check{{Name: "postgres", Func: st.Ping}}
-	h.control = control.New(control.Deps{Store: st, Engine: h.engine, Workflows: h.engine, Announcer: h.bus, Inbound: h.bus, Log: log,
+	h.control = control.New(control.Deps{Store: st, Engine: h.engine, Workflows: h.engine, Announcer: h.bus, Inbound: h.bus, Agents: h.caller, Log: log,
 		APIKey: adminKey, UI: control.TemporalUI{URL: temporalUI, Namespace: "default"}, Checks: h.checks})
 	deps := api.Deps{Addr: "127.0.0.1:0", Version: "test", Log: log, Hooks: h.hooks, Events: st, Rate: -1, Control: h.control}
 	for _, f := range change {

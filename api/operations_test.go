@@ -42,6 +42,11 @@ var bodies = map[string]string{
 	"create-key":      `{"name":"k","scopes":["messages:read"]}`,
 	"takeover-chat":   `{"untilSeconds":60}`,
 
+	"create-agent": `{"name":"a"}`,
+	"update-agent": `{"name":"b"}`,
+	"test-agent":   `{"text":"hi"}`,
+	"create-route": `{"agentId":"` + unknownUUID + `","chatType":"group"}`,
+
 	"resolve-delivery": `{"outcome":"sent"}`,
 
 	"create-access-rule": `{"type":"deny","match":{"platformUserId":"u1"}}`,

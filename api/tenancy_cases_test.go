@@ -40,13 +40,25 @@ var tenancyCases = map[string]tenancyCase{
 	"list-instances":      {},
 	"create-instance":     {body: bodies["create-instance"]},
 	"get-instance":        {path: []string{"instance"}},
-	"update-instance":     {path: []string{"instance"}, body: bodies["update-instance"]},
+	"update-instance":     {path: []string{"instance"}, body: `{"name":"y","agentId":"{{agent}}"}`},
 	"delete-instance":     {path: []string{"instance"}},
 	"instance-status":     {path: []string{"instance"}},
 	"instance-qr":         {path: []string{"instance"}, own: http.StatusUnprocessableEntity},
 	"connect-instance":    {path: []string{"instance"}},
 	"disconnect-instance": {path: []string{"instance"}},
 	"restart-instance":    {path: []string{"instance"}},
+
+	"list-agents":    {},
+	"create-agent":   {body: bodies["create-agent"]},
+	"get-agent":      {path: []string{"agent"}, limited: http.StatusForbidden},
+	"update-agent":   {path: []string{"agent"}, body: bodies["update-agent"], limited: http.StatusForbidden},
+	"delete-agent":   {path: []string{"agent"}, limited: http.StatusForbidden},
+	"test-agent":     {path: []string{"agent"}, body: bodies["test-agent"], limited: http.StatusForbidden},
+	"list-routes":    {path: []string{"instance"}},
+	"create-route":   {path: []string{"instance"}, body: `{"agentId":"{{agent}}","chatId":"{{chat}}"}`},
+	"delete-routes":  {path: []string{"instance"}},
+	"delete-route":   {path: []string{"instance", "route"}},
+	"explain-routes": {path: []string{"instance"}},
 
 	"send-message":     {body: `{"instanceId":"{{instance}}","chatId":"{{chat}}","replyTo":"{{message}}","content":{"type":"text","text":"hi"}}`},
 	"list-messages":    {},
@@ -99,6 +111,8 @@ var tenancyCases = map[string]tenancyCase{
 
 // alternatives are further bodies of operations whose ids exclude each other.
 var alternatives = map[string][]string{
+	"create-instance": {`{"name":"x","channel":"custom","channelConfig":{"secret":"` + hookSecret + `"},"agentId":"{{agent}}"}`},
+	"create-route":    {`{"agentId":"{{agent}}","personId":"{{person}}"}`},
 	"send-message": {
 		`{"instanceId":"{{instance}}","to":"c9","content":{"type":"text","text":"hi"}}`,
 		`{"personId":"{{person}}","content":{"type":"text","text":"hi"}}`,
@@ -106,7 +120,8 @@ var alternatives = map[string][]string{
 }
 
 // queryKinds are the kinds of objects that filters of lists name.
-var queryKinds = map[string]string{"instanceId": "instance", "chatId": "chat", "personId": "person", "correlationId": "message", "turnId": "turn"}
+var queryKinds = map[string]string{"instanceId": "instance", "chatId": "chat", "personId": "person", "correlationId": "message", "turnId": "turn",
+	"routeId": "route"}
 
 // world is one of everything that a tenant has on one instance, by kind. word
 // stands in each of its texts.
@@ -124,6 +139,8 @@ func (w *world) make() {
 	w.ids["instance"] = in
 	w.inbound(uuid.MustParse(in))
 	w.graph(uuid.MustParse(in))
+	w.ids["agent"] = w.create("/api/v1/agents", map[string]any{"name": w.word})
+	w.ids["route"] = w.create("/api/v1/instances/"+in+"/routes", map[string]any{"agentId": w.ids["agent"], "chatType": "group"})
 	w.ids["outbound"] = w.create("/api/v1/messages", textTo(uuid.MustParse(in), "c-"+w.word, w.word))
 	later := textTo(uuid.MustParse(in), "c-"+w.word, w.word)
 	later["sendAt"] = time.Now().Add(time.Hour)

@@ -39,6 +39,8 @@ type routes struct {
 func Register(api huma.API, d Deps) {
 	r := &routes{api: api, Control: d.Control, live: d.Live, log: d.Log}
 	r.instances()
+	r.agents()
+	r.agentRoutes()
 	r.channels()
 	r.messages()
 	r.chats()

@@ -161,6 +161,17 @@ func TestTheAPIAsCommands(t *testing.T) {
 	require.Contains(t, h.ok(nil, "messages", "cancel", msg.ID), "Cancelled")
 	require.NotContains(t, h.ok(nil, "messages", "list", "--status", "scheduled"), msg.ID)
 
+	var agent, route struct{ ID string }
+	h.ok(&agent, "agents", "create", "--name", "sales", "--provider", "openai", "--set", "model=m1")
+	h.ok(nil, "agents", "update", agent.ID, "--set", "model=m2")
+	require.Contains(t, h.ok(nil, "agents", "get", agent.ID), "m2")
+	require.Contains(t, h.ok(nil, "agents", "list"), "sales")
+	h.ok(&route, "routes", "create", in.ID, "--agent", agent.ID, "--chat-type", "group")
+	require.Contains(t, h.ok(nil, "routes", "list", in.ID), route.ID)
+	require.Contains(t, h.ok(nil, "routes", "explain", in.ID, "--chat-type", "group"), "sales")
+	require.Contains(t, h.ok(nil, "routes", "delete", in.ID, route.ID), "Deleted")
+	require.Contains(t, h.ok(nil, "agents", "delete", agent.ID), "Deleted")
+
 	var key struct{ ID, Key string }
 	h.ok(&key, "keys", "create", "--name", "crm", "--scope", "messages:read,chats:read")
 	require.NotEmpty(t, key.Key)

@@ -5,6 +5,8 @@ import "log/slog"
 // Store is everything that the use cases need of the store.
 type Store interface {
 	InstanceStore
+	AgentStore
+	RouteStore
 	MessageStore
 	ChatStore
 	PersonStore
@@ -29,14 +31,17 @@ type Deps struct {
 	PublicURL string // OMNI_PUBLIC_URL
 	// CheckURL refuses addresses that outgoing calls may not reach; nil: none.
 	CheckURL  func(rawURL string) error
-	Providers []string // agents that this version can ask; empty: all of the contract
-	APIKey    string   // OMNI_API_KEY, scope admin; "" for none
-	Checks    []Check  // of the parts, for readiness
+	Agents    AgentCaller // nil: agents cannot be tried
+	Providers []string    // agents that this version can ask; empty: all of the contract
+	APIKey    string      // OMNI_API_KEY, scope admin; "" for none
+	Checks    []Check     // of the parts, for readiness
 }
 
 // Control is all use cases.
 type Control struct {
 	Instances   *Instances
+	Agents      *Agents
+	Routes      *Routes
 	Messages    *Messages
 	Chats       *Chats
 	Persons     *Persons
@@ -60,6 +65,8 @@ func New(d Deps) *Control {
 			store: d.Store, announce: d.Announcer, log: d.Log, publicURL: d.PublicURL,
 			checkURL: d.CheckURL, providers: d.Providers,
 		},
+		Agents:      &Agents{store: d.Store, caller: d.Agents, announce: d.Announcer, log: d.Log, providers: d.Providers},
+		Routes:      &Routes{store: d.Store, announce: d.Announcer, log: d.Log},
 		Messages:    messages,
 		Chats:       &Chats{store: d.Store, messages: messages, announce: d.Announcer, log: d.Log},
 		Persons:     &Persons{store: d.Store, log: d.Log},

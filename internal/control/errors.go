@@ -65,6 +65,8 @@ const (
 	CodeUndone         = "already_undone"
 	CodeSuperseded     = "merge_superseded"
 	CodeSettled        = "suggestion_settled"
+	CodeAgentInUse     = "agent_in_use"
+	CodeTooManyRoutes  = "too_many_routes"
 	CodeNoLoginNeeded  = "qr_not_available"
 	CodeLastAdmin      = "last_admin_key"
 	CodeKeyExpired     = "key_expired"

@@ -21,7 +21,8 @@ type InstanceInput struct {
 	Name          string               `json:"name" doc:"for people" maxLength:"200"`
 	Channel       string               `json:"channel" doc:"which platform; fixed at creation" example:"custom"`
 	ChannelConfig map[string]any       `json:"channelConfig,omitempty" doc:"see GET /channels for the fields of each channel; secrets are write-only and read as •••"`
-	Agent         *AgentInput          `json:"agent,omitempty" doc:"who answers; without it the instance only records"`
+	Agent         *AgentInput          `json:"agent,omitempty" doc:"who answers; without it, agentId and routes the instance only records"`
+	AgentID       *uuid.UUID           `json:"agentId,omitempty" format:"uuid" doc:"an agent by itself (POST /agents), in the place of agent"`
 	Messaging     omni.MessagingConfig `json:"messaging"`
 	Media         omni.MediaConfig     `json:"media"`
 	Access        omni.AccessConfig    `json:"access"`
@@ -41,6 +42,7 @@ type Instance struct {
 	Channel         string               `json:"channel" required:"true"`
 	ChannelConfig   json.RawMessage      `json:"channelConfig" doc:"secrets read as •••" required:"true"`
 	Agent           *AgentInput          `json:"agent"`
+	AgentID         *uuid.UUID           `json:"agentId" format:"uuid"`
 	Messaging       omni.MessagingConfig `json:"messaging" required:"true"`
 	Media           omni.MediaConfig     `json:"media" required:"true"`
 	Access          omni.AccessConfig    `json:"access" required:"true"`
@@ -59,7 +61,7 @@ func showInstance(in *omni.Instance) (*Instance, error) {
 		return nil, err
 	}
 	out := &Instance{
-		ID: in.ID, Name: in.Name, Channel: in.Channel, ChannelConfig: config, Messaging: in.Settings.Messaging,
+		ID: in.ID, Name: in.Name, Channel: in.Channel, ChannelConfig: config, AgentID: in.Settings.AgentID, Messaging: in.Settings.Messaging,
 		Media: in.Settings.Media, Access: in.Settings.Access, Status: in.Status, StatusReason: in.StatusReason,
 		LastConnectedAt: in.LastConnectedAt, Version: in.Version, CreatedAt: in.CreatedAt, UpdatedAt: in.UpdatedAt,
 	}
@@ -106,11 +108,9 @@ func applyInput(in *omni.Instance, patch json.RawMessage) error {
 	if err != nil {
 		return err
 	}
-	change := map[string]any{}
-	d := json.NewDecoder(bytes.NewReader(patch))
-	d.UseNumber()
-	if err := d.Decode(&change); err != nil {
-		return &Error{Kind: KindMalformed, Code: CodeMalformed, Detail: "the body is not a JSON object"}
+	change, err := readObject(patch)
+	if err != nil {
+		return err
 	}
 	if agent, ok := change["agent"].(map[string]any); ok && base["agent"] == nil && agent != nil {
 		if base["agent"], err = toMap(omni.DefaultAgent()); err != nil {
@@ -166,24 +166,22 @@ func readInput(in *omni.Instance, merged []byte) error {
 	defaults := omni.DefaultSettings()
 	agent := AgentInput{AgentConfig: omni.DefaultAgent()}
 	doc := InstanceInput{Agent: &agent, Messaging: defaults.Messaging, Media: defaults.Media, Access: defaults.Access}
-	d := json.NewDecoder(bytes.NewReader(merged))
-	d.DisallowUnknownFields()
-	if err := d.Decode(&doc); err != nil {
-		return decodeError(err)
+	if err := strictly(merged, &doc, "an instance"); err != nil {
+		return err
 	}
 	var probe struct {
 		Agent         json.RawMessage `json:"agent"`
 		ChannelConfig json.RawMessage `json:"channelConfig"`
 	}
 	if err := json.Unmarshal(merged, &probe); err != nil {
-		return decodeError(err)
+		return decodeError(err, "an instance")
 	}
 	in.Name, in.Channel = strings.TrimSpace(doc.Name), doc.Channel
 	in.ChannelConfig = probe.ChannelConfig
 	if len(in.ChannelConfig) == 0 {
 		in.ChannelConfig = json.RawMessage("{}")
 	}
-	in.Settings = omni.InstanceSettings{Messaging: doc.Messaging, Media: doc.Media, Access: doc.Access}
+	in.Settings = omni.InstanceSettings{AgentID: doc.AgentID, Messaging: doc.Messaging, Media: doc.Media, Access: doc.Access}
 	in.AgentAPIKey = ""
 	if len(probe.Agent) > 0 && doc.Agent != nil {
 		in.Settings.Agent, in.AgentAPIKey = &doc.Agent.AgentConfig, doc.Agent.APIKey
@@ -191,17 +189,39 @@ func readInput(in *omni.Instance, merged []byte) error {
 	return nil
 }
 
+// readObject reads a request as the change that it is.
+func readObject(body json.RawMessage) (map[string]any, error) {
+	change := map[string]any{}
+	d := json.NewDecoder(bytes.NewReader(body))
+	d.UseNumber()
+	if err := d.Decode(&change); err != nil {
+		return nil, &Error{Kind: KindMalformed, Code: CodeMalformed, Detail: "the body is not a JSON object"}
+	}
+	return change, nil
+}
+
+// strictly reads a merged document of what ("an instance"), and takes no field
+// that it does not know.
+func strictly(merged []byte, into any, what string) error {
+	d := json.NewDecoder(bytes.NewReader(merged))
+	d.DisallowUnknownFields()
+	if err := d.Decode(into); err != nil {
+		return decodeError(err, what)
+	}
+	return nil
+}
+
 // decodeError names the field that does not fit, and never its value: it may
 // be a secret in the wrong place.
-func decodeError(err error) error {
+func decodeError(err error, what string) error {
 	if typ, ok := errors.AsType[*json.UnmarshalTypeError](err); ok {
 		field := strings.ReplaceAll(typ.Field, "AgentConfig.", "")
 		return invalid(field, "must be "+jsonType(typ.Type.Kind().String())+", not "+typ.Value)
 	}
 	if name, ok := strings.CutPrefix(err.Error(), "json: unknown field "); ok {
-		return invalid(strings.Trim(name, `"`), "is not a field of an instance")
+		return invalid(strings.Trim(name, `"`), "is not a field of "+what)
 	}
-	return &Error{Kind: KindMalformed, Code: CodeMalformed, Detail: "the body cannot be read as an instance"}
+	return &Error{Kind: KindMalformed, Code: CodeMalformed, Detail: "the body cannot be read as " + what}
 }
 
 func jsonType(kind string) string {

@@ -18,11 +18,14 @@ import (
 )
 
 // validate checks a whole instance and names every field that is wrong.
-func (s *Instances) validate(_ context.Context, in *omni.Instance) error {
+func (s *Instances) validate(ctx context.Context, in *omni.Instance) error {
 	var c checks
 	c.name(in.Name)
 	c.settings(&in.Settings)
 	c.agent(in.Settings.Agent, s.providers)
+	if err := s.agentID(ctx, in, &c); err != nil {
+		return err
+	}
 	ch, ok := channels.Lookup(in.Channel)
 	if !ok {
 		c.add("channel", "must be one of: "+strings.Join(channelTypes(), ", "))
@@ -41,6 +44,21 @@ func (s *Instances) validate(_ context.Context, in *omni.Instance) error {
 		c.add("channelConfig", err.Error())
 	}
 	return c.err()
+}
+
+// agentID checks that the agent that an instance names is its tenant's.
+func (s *Instances) agentID(ctx context.Context, in *omni.Instance, c *checks) error {
+	if in.Settings.AgentID == nil {
+		return nil
+	}
+	a, err := s.store.Agent(ctx, *in.Settings.AgentID)
+	switch {
+	case errors.Is(err, omni.ErrNotFound) || err == nil && a.TenantID != in.TenantID:
+		c.add("agentId", "no such agent")
+	case err != nil:
+		return err
+	}
+	return nil
 }
 
 // fieldNames takes only the names that the channel declares, as they are
@@ -136,6 +154,7 @@ func (c *checks) agent(a *omni.AgentConfig, providers []string) {
 	if len(providers) > 0 && !slices.Contains(providers, a.Provider) {
 		c.add("agent.provider", "must be one of: "+strings.Join(providers, ", "))
 	}
+	c.agentExtras(a)
 	c.between("agent.timeoutSeconds", a.TimeoutSeconds, 1, 3600)
 	c.between("agent.historyMessages", a.HistoryMessages, 0, 1000)
 	c.between("agent.retryForSeconds", a.RetryForSeconds, 0, 30*24*3600)

@@ -20,6 +20,7 @@ type InstanceStore interface {
 	ListInstances(ctx context.Context, tenant string, f omni.InstanceFilter, p omni.Page) ([]omni.Instance, error)
 	PatchInstance(ctx context.Context, tenant string, id uuid.UUID, change func(*omni.Instance) error) (*omni.Instance, error)
 	DeleteInstance(ctx context.Context, tenant string, id uuid.UUID) error
+	Agent(ctx context.Context, id uuid.UUID) (*omni.Agent, error)
 }
 
 // Announcer tells the other processes what they should look at now. Best
@@ -203,12 +204,7 @@ func (s *Instances) change(ctx context.Context, who *omni.APIKey, id uuid.UUID, 
 }
 
 func (s *Instances) changed(ctx context.Context, id uuid.UUID) {
-	if s.announce == nil {
-		return
-	}
-	if err := s.announce.Announce(ctx, id); err != nil {
-		s.log.WarnContext(ctx, "announcing a changed instance; the others notice within seconds", "instance_id", id, "error", err)
-	}
+	announceChange(ctx, s.announce, s.log, id)
 }
 
 // instanceReader reads one instance of any tenant.

@@ -56,7 +56,10 @@ type AgentConfig struct {
 	FallbackText    string `json:"fallbackText,omitempty"`
 	Quick           string `json:"quick" enum:"auto,always,never"`
 
-	Custom *CustomAgent `json:"custom,omitempty" doc:"of provider custom"`
+	Custom  *CustomAgent      `json:"custom,omitempty" doc:"of provider custom"`
+	Actions []AgentActionType `json:"actions,omitempty" enum:"react,no_reply,handoff,close" doc:"what a language model is offered to do beside answering, as functions; none where it is left out"`
+	Gate    *GateConfig       `json:"gate,omitempty" doc:"decides whether the agent is asked at all, in groups"`
+	Price   *AgentPrice       `json:"price,omitempty" doc:"what the model costs, where the hub does not know it"`
 }
 
 // MessagingConfig says when to answer and how.
