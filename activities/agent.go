@@ -20,6 +20,8 @@ type ReplyOutput struct {
 	State         TurnState `json:"state"`
 	Parts         int       `json:"parts"`
 	QuickDelivery bool      `json:"quick_delivery,omitempty"`
+
+	Wait time.Duration `json:"wait,omitempty"` // StateAwaiting: what is left of the agent's time
 }
 
 // The stable types of agent errors. Final ones are not tried again.
@@ -58,6 +60,17 @@ func Reply(ctx workflow.Context, in ReplyInput, how TurnView) (ReplyOutput, erro
 			InitialInterval: agentRetryFirst, BackoffCoefficient: 2, MaximumInterval: agentRetryMost,
 		},
 	}), AgentReply, in)
+}
+
+// AwaitInput is the input of agent.Await.
+type AwaitInput struct {
+	Turn TurnRef `json:"turn"`
+}
+
+// Await runs agent.Await: whether the answer that was promised has come.
+// StateAwaiting: it has not yet. Its time being over is a final error.
+func Await(ctx workflow.Context, in AwaitInput) (ReplyOutput, error) {
+	return runLocal[ReplyOutput](local(ctx), AgentAwait, in)
 }
 
 const (

@@ -19,6 +19,7 @@ const (
 	TurnWake        = "turn.Wake"
 	TurnSweep       = "turn.Sweep"
 	AgentReply      = "agent.Reply"
+	AgentAwait      = "agent.Await"
 	AgentGiveUp     = "agent.GiveUp"
 	DeliverSend     = "deliver.Send"
 	FollowUpArm     = "followup.Arm"
@@ -61,6 +62,7 @@ func Steps() []Step {
 		{Name: TurnYield, Local: true, Does: "interrupts the turn that answers: takes its messages, stops its parts, has its agent's call cut"},
 		{Name: TurnClose, Local: true, Does: "ends the collecting of a turn once it is quiet and fixes its batch"},
 		{Name: AgentReply, Queue: QueueAgents, Local: true, Does: "asks the agent, splits the answer and stores it with its parts"},
+		{Name: AgentAwait, Local: true, Does: "looks whether the answer has come that an agent promised to send later"},
 		{Name: AgentGiveUp, Local: true, Does: "records that the agent failed for good; stores the fallback text if there is one"},
 		{Name: DeliverSend, Queue: QueueDelivery, Local: true, Does: "sends the parts in order, each claimed before and receipted after"},
 		{Name: TurnFinish, Local: true, Does: "gives the turn its outcome and names who waits behind"},

@@ -85,6 +85,7 @@ const (
 	StateAdopted   TurnState = "adopted"   // another workflow goes on with it
 	StatePaused    TurnState = "paused"    // a person talks in this chat
 	StateIgnored   TurnState = "ignored"   // recorded, not triggered
+	StateAwaiting  TurnState = "awaiting"  // answering; the agent has accepted the turn and will answer later
 )
 
 // TurnView is what every turn.* call returns: the turn as this workflow must

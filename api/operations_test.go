@@ -48,6 +48,7 @@ var bodies = map[string]string{
 	"create-route": `{"agentId":"` + unknownUUID + `","chatType":"group"}`,
 
 	"resolve-delivery": `{"outcome":"sent"}`,
+	"reply-to-turn":    `{"text":"hi"}`,
 
 	"create-access-rule": `{"type":"deny","match":{"platformUserId":"u1"}}`,
 	"update-access-rule": `{"priority":1}`,

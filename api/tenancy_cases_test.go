@@ -74,6 +74,8 @@ var tenancyCases = map[string]tenancyCase{
 	"resume-chat":        {path: []string{"chat"}},
 	"reset-chat":         {path: []string{"chat"}},
 
+	"reply-to-turn": {path: []string{"turn"}, body: bodies["reply-to-turn"]},
+
 	"list-persons": {},
 	"get-person":   {path: []string{"person"}},
 

@@ -175,6 +175,10 @@ CREATE TABLE turns (
     sender       text,                             -- one sender per turn
     sender_until timestamptz,
     wake_workflow text NOT NULL DEFAULT '',        -- the leader that waits behind
+    asked_at     timestamptz,                      -- an agent that may answer later was asked
+    reply_until  timestamptz,                      -- until when its answer is taken
+    awaiting     boolean NOT NULL DEFAULT false,   -- it said that it would answer later
+    reply_hash   bytea,                            -- of the answer that came by a call of its own
     follows      uuid,                             -- a follow-up: the turn that it follows
     created_at   timestamptz NOT NULL DEFAULT clock_timestamp(),
     finished_at  timestamptz

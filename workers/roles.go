@@ -66,6 +66,7 @@ func Build(role Role, d Deps) (lifecycle.Service, error) {
 	case RolePipeline:
 		g := &lifecycle.Group{Log: d.Log}
 		g.Add("worker", pipelineWorker(d))
+		g.Add("wait-ender", &waitEnder{cancels: d.Bus, store: d.Store, engine: d.Engine, log: d.Log})
 		g.Add("janitor", lifecycle.Func{StartFunc: d.Engine.EnsureJanitor})
 		return g, nil
 	case RoleAgent:

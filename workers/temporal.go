@@ -65,6 +65,7 @@ func pipelineWorker(d Deps) temporalWorker {
 	register(w, d, activities.FollowUpArm, s.turn.Arm)
 	register(w, d, activities.FollowUpClaim, s.turn.Claim)
 	register(w, d, activities.AgentReply, s.agent.Reply)
+	register(w, d, activities.AgentAwait, s.agent.Await)
 	register(w, d, activities.AgentGiveUp, s.agent.GiveUp)
 	register(w, d, activities.DeliverSend, s.deliver.Send)
 	return temporalWorker{w}

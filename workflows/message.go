@@ -134,6 +134,9 @@ func await(ctx workflow.Context, wake workflow.ReceiveChannel, wait time.Duratio
 // answer asks the agent, sends the parts, finishes the turn.
 func (t *turn) answer(ctx workflow.Context, view activities.TurnView) (MessageResult, error) {
 	reply, err := activities.Reply(ctx, activities.ReplyInput{Turn: t.ref}, view)
+	if err == nil && reply.State == activities.StateAwaiting {
+		reply, err = t.await(ctx, reply)
+	}
 	send := activities.SendInput{Turn: t.ref}
 	if err != nil {
 		if reply, err = t.giveUp(ctx, err); err != nil {
@@ -156,6 +159,27 @@ func (t *turn) answer(ctx workflow.Context, view activities.TurnView) (MessageRe
 			DeadLetter: activities.DeliverSend, Attempts: 1})
 	}
 	return t.sent(ctx, sent)
+}
+
+// awaitPoll is how often a turn that waits for its agent looks by itself,
+// should the wake be lost.
+const awaitPoll = time.Minute
+
+// await waits for the answer of an agent that accepted the turn. It holds
+// nothing meanwhile: whoever stores the answer, or ends the turn, wakes it.
+func (t *turn) await(ctx workflow.Context, reply activities.ReplyOutput) (activities.ReplyOutput, error) {
+	wake := workflow.GetSignalChannel(ctx, activities.SignalWake)
+	for reply.State == activities.StateAwaiting {
+		if err := t.tag(ctx); err != nil {
+			return reply, err
+		}
+		await(ctx, wake, min(max(reply.Wait, time.Millisecond), awaitPoll))
+		var err error
+		if reply, err = activities.Await(ctx, activities.AwaitInput{Turn: t.ref}); err != nil {
+			return reply, err
+		}
+	}
+	return reply, nil
 }
 
 // giveUp records that the agent failed for good. Nothing is silent: a dead

@@ -49,6 +49,7 @@ func newHands(t *testing.T) *hands {
 	register(activities.FollowUpArm, stub[activities.ArmInput, struct{}])
 	register(activities.FollowUpClaim, stub[activities.ClaimInput, activities.TurnView])
 	register(activities.AgentReply, stub[activities.ReplyInput, activities.ReplyOutput])
+	register(activities.AgentAwait, stub[activities.AwaitInput, activities.ReplyOutput])
 	register(activities.AgentGiveUp, stub[activities.GiveUpInput, activities.ReplyOutput])
 	register(activities.DeliverSend, stub[activities.SendInput, activities.SendOutput])
 	h := &hands{TestWorkflowEnvironment: env, t: t, who: activities.ResolveOutput{PersonID: personID},

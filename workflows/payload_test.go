@@ -31,7 +31,7 @@ var payloads = []any{
 	activities.JoinInput{}, activities.TurnView{}, activities.CloseInput{}, activities.YieldInput{}, activities.FinishInput{}, activities.FinishOutput{},
 	activities.ReadyInput{}, activities.ReadyOutput{}, activities.WakeInput{}, activities.SweepInput{}, activities.SweepOutput{},
 	activities.ReplyInput{}, activities.ReplyOutput{},
-	activities.GiveUpInput{}, activities.SendInput{}, activities.SendOutput{}, activities.MessageRef{}, activities.TurnRef{},
+	activities.AwaitInput{}, activities.GiveUpInput{}, activities.SendInput{}, activities.SendOutput{}, activities.MessageRef{}, activities.TurnRef{},
 	activities.FollowUpInput{}, activities.ArmInput{}, activities.ClaimInput{},
 	workflows.MessageInput{}, workflows.MessageResult{}, workflows.OutboundInput{}, workflows.OutboundResult{},
 }

@@ -22,6 +22,7 @@ type Store interface {
 	// AnswerAndClaim also claims the part of an answer that has only one.
 	AnswerAndClaim(ctx context.Context, p omni.ClaimParams, ans omni.Answer, deliverWithin time.Duration,
 		a omni.Attempt) (state string, parts int, c omni.PartClaim, err error)
+	AwaitStore
 	AgentFailed(ctx context.Context, f omni.AgentFailure, a omni.Attempt) (mine bool, err error)
 	AgentAttempts(ctx context.Context, turn uuid.UUID) (int, error)
 	GiveUpTurn(ctx context.Context, t omni.TurnFailure, a omni.Attempt) (state string, parts *int, err error)
@@ -86,9 +87,7 @@ type Activities struct {
 
 // Tunables of the steps.
 const (
-	// deliverWithin is how long after its answer a turn is suspect unless a
-	// sender has begun.
-	deliverWithin = 60 * time.Second
+	deliverWithin = omni.DeliverWithin
 	// retryWithin is the longest pause between two attempts that the catalogue
 	// allows, with slack for a busy queue.
 	retryWithin = 60 * time.Second

@@ -15,6 +15,7 @@ import (
 var (
 	errTurnCancelled = errors.New("the turn was cancelled")
 	errTimeout       = errors.New("the agent took too long")
+	errLater         = errors.New("the agent answers later")
 )
 
 // call is one run of agent.Reply.
@@ -51,9 +52,21 @@ func (a *Activities) Reply(ctx context.Context, in activities.ReplyInput) (activ
 	if len(req.Messages) == 0 { // all of them were deleted meanwhile
 		return c.store(ctx, omni.Answer{})
 	}
+	if c.mayAnswerLater() {
+		mine, err := c.Store.AskTurn(ctx, c.turn.TurnID, c.turn.WorkflowID, c.turn.Epoch, c.timeout())
+		if err != nil {
+			return c.failed(ctx, err)
+		}
+		if !mine {
+			return c.lost(ctx)
+		}
+	}
 	said := c.speech(&req)
 	defer said.end(omni.StreamFailed) // unless it ended otherwise
 	answer, err := c.ask(ctx, req)
+	if errors.Is(err, errLater) {
+		return c.await(ctx)
+	}
 	if err != nil {
 		if errors.Is(context.Cause(ctx), errTurnCancelled) {
 			said.end(omni.StreamCancelled)
@@ -138,6 +151,10 @@ func (c *call) request(ctx context.Context) (req omni.AgentRequest, done *activi
 		out := c.output(activities.StateClosed, *t.Parts)
 		return req, &out, nil
 	}
+	if t.Awaiting { // it was asked, and has promised to answer
+		out, err := c.await(ctx)
+		return req, &out, err
+	}
 	if t.Text != nil {
 		out, err := c.store(ctx, omni.Answer{Text: *t.Text, Parts: c.parts(*t.Text)})
 		return req, &out, err
@@ -150,6 +167,9 @@ func (c *call) request(ctx context.Context) (req omni.AgentRequest, done *activi
 		t.History = append(past, t.History...)
 	}
 	req.Chat, req.SessionKey = t.Chat, t.SessionKey
+	if !req.Person.ID.Valid {
+		req.Person = t.Person
+	}
 	markup := c.Capabilities(c.turn.Channel).Markup
 	req.History = history(t.History, markup)
 	for i := range batch {
@@ -163,7 +183,7 @@ func (c *call) request(ctx context.Context) (req omni.AgentRequest, done *activi
 // ask makes one attempt within the agent's own timeout.
 func (c *call) ask(ctx context.Context, req omni.AgentRequest) (omni.Answer, error) {
 	defer c.showTyping(ctx, req.Chat)()
-	asked, cancel := context.WithTimeoutCause(ctx, time.Duration(c.agent.TimeoutSeconds)*time.Second, errTimeout)
+	asked, cancel := context.WithTimeoutCause(ctx, c.timeout(), errTimeout)
 	defer cancel()
 	began := time.Now()
 	reply, err := c.Provider.Reply(asked, req)
@@ -184,7 +204,7 @@ func (c *call) ask(ctx context.Context, req omni.AgentRequest) (omni.Answer, err
 // final failure: the same call would most likely be answered with it again.
 func (c *call) answer(reply omni.AgentReply) (omni.Answer, error) {
 	if reply.Later {
-		return omni.Answer{}, &omni.AgentError{Kind: omni.AgentMalformed, Reason: "it accepted the turn instead of answering it"}
+		return omni.Answer{}, errLater
 	}
 	bubbles, degraded, err := reply.Bubbles(omni.PartsOptions{Caps: c.Capabilities(c.turn.Channel),
 		Auto: c.inst.Settings.Messaging.EnableAutoSplit, CheckURL: c.CheckURL})
@@ -200,6 +220,8 @@ func (c *call) answer(reply omni.AgentReply) (omni.Answer, error) {
 	}
 	return omni.Answer{Text: reply.Said(), Parts: bubbles, Details: reply.Details}, nil
 }
+
+func (c *call) timeout() time.Duration { return time.Duration(c.agent.TimeoutSeconds) * time.Second }
 
 // observe counts the call. One that its turn's cancel cut short says nothing
 // of how quick the agent is.

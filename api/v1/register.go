@@ -44,6 +44,7 @@ func Register(api huma.API, d Deps) {
 	r.channels()
 	r.messages()
 	r.chats()
+	r.turns()
 	r.persons()
 	r.personGraph()
 	r.events()

@@ -2,6 +2,7 @@ package bus
 
 import (
 	"context"
+	"fmt"
 	"strings"
 	"sync"
 
@@ -43,6 +44,25 @@ func (b *Bus) OnCancel(turnID uuid.UUID, fn func()) (stop func(), err error) {
 	return func() { c.forget(turnID, &fn) }, nil
 }
 
+// OnAnyCancel calls fn for each turn that is cancelled, in one of the processes
+// that ask for it with the same group, until stop is called. fn must not block.
+func (b *Bus) OnAnyCancel(group string, fn func(turnID uuid.UUID)) (stop func(), err error) {
+	sub, err := b.conn.QueueSubscribe(turnCancelSubjects, group, func(m *nats.Msg) {
+		if id, ok := cancelledTurn(m.Subject); ok {
+			fn(id)
+		}
+	})
+	if err != nil {
+		return nil, fmt.Errorf("listening for cancelled turns: %w", err)
+	}
+	return func() { _ = sub.Unsubscribe() }, nil
+}
+
+func cancelledTurn(subject string) (uuid.UUID, bool) {
+	id, err := uuid.Parse(strings.TrimSuffix(strings.TrimPrefix(subject, "turn."), ".cancel"))
+	return id, err == nil // or it is somebody else's subject
+}
+
 func (c *cancels) forget(turnID uuid.UUID, fn *func()) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -53,9 +73,9 @@ func (c *cancels) forget(turnID uuid.UUID, fn *func()) {
 }
 
 func (c *cancels) cancel(subject string) {
-	id, err := uuid.Parse(strings.TrimSuffix(strings.TrimPrefix(subject, "turn."), ".cancel"))
-	if err != nil {
-		return // somebody else's subject
+	id, ok := cancelledTurn(subject)
+	if !ok {
+		return
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()

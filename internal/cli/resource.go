@@ -16,7 +16,7 @@ func resourceCommands(env Env) []*cobra.Command {
 	persons := personsCommand(env)
 	persons.AddCommand(personGraphVerbs(env)...)
 	return []*cobra.Command{
-		instancesCommand(env), agentsCommand(env), routesCommand(env), channelsCommand(env), messagesCommand(env), chatsCommand(env),
+		instancesCommand(env), agentsCommand(env), routesCommand(env), channelsCommand(env), messagesCommand(env), chatsCommand(env), turnsCommand(env),
 		persons, mergesCommand(env), eventsCommand(env), keysCommand(env), tenantsCommand(env), deadLettersCommand(env),
 		accessCommand(env), healthCommand(env),
 	}

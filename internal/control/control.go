@@ -14,6 +14,7 @@ type Store interface {
 	EventStore
 	KeyStore
 	DeadLetterStore
+	TurnStore
 	TenantStore
 	AuditStore
 	AccessStore
@@ -26,6 +27,7 @@ type Deps struct {
 	Workflows Describer   // nil: traces name workflows without their runs
 	Announcer Announcer   // nil: nobody else caches instances
 	Inbound   Republisher // nil: poison cannot be retried
+	Waker     Waker       // nil: what waits finds out by itself
 	Log       *slog.Logger
 	UI        TemporalUI
 	PublicURL string // OMNI_PUBLIC_URL
@@ -44,6 +46,7 @@ type Control struct {
 	Routes      *Routes
 	Messages    *Messages
 	Chats       *Chats
+	Turns       *Turns
 	Persons     *Persons
 	PersonGraph *PersonGraph
 	Events      *Events
@@ -69,6 +72,7 @@ func New(d Deps) *Control {
 		Routes:      &Routes{store: d.Store, announce: d.Announcer, log: d.Log},
 		Messages:    messages,
 		Chats:       &Chats{store: d.Store, messages: messages, announce: d.Announcer, log: d.Log},
+		Turns:       &Turns{store: d.Store, instances: d.Store, waker: d.Waker, checkURL: d.CheckURL, log: d.Log},
 		Persons:     &Persons{store: d.Store, log: d.Log},
 		PersonGraph: &PersonGraph{store: d.Store},
 		Events:      &Events{store: d.Store},

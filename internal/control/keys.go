@@ -56,7 +56,7 @@ type CreatedKey struct {
 func Resources() []string {
 	return []string{
 		"access", "agents", "chats", "dead-letters", "events", "instances", "keys", "media", "messages",
-		"persons", "settings", "webhooks",
+		"persons", "settings", "turns", "webhooks",
 	}
 }
 

@@ -32,7 +32,7 @@ const AgentFailed = `-- name: AgentFailed :execrows
 WITH t AS (
     UPDATE turns SET due_at = greatest(due_at, clock_timestamp() + $7::interval)
     WHERE turns.id = $8 AND workflow_id = $9 AND epoch = $10 AND state = 'answering'
-    RETURNING id, tenant_id, instance_id, channel, chat_id, session_key, agent, state, leader, workflow_id, epoch, due_at, first_at, last_at, last_seq, quiet_for, quiet_at, latest_at, media_pending, media_until, closed_at, answer, part_count, agent_ms, deliver_ms, error, outcome, sender, sender_until, wake_workflow, follows, created_at, finished_at, reopened_at, yielded_to
+    RETURNING id, tenant_id, instance_id, channel, chat_id, session_key, agent, state, leader, workflow_id, epoch, due_at, first_at, last_at, last_seq, quiet_for, quiet_at, latest_at, media_pending, media_until, closed_at, answer, part_count, agent_ms, deliver_ms, error, outcome, sender, sender_until, wake_workflow, asked_at, reply_until, awaiting, reply_hash, follows, created_at, finished_at, reopened_at, yielded_to
 )
 INSERT INTO events (id, tenant_id, type, subject, instance_id, channel, chat_id, correlation_id, data)
 SELECT uuid_v7(), t.tenant_id, 'agent.error', t.id::text, t.instance_id, t.channel, t.chat_id, t.leader,
@@ -120,7 +120,8 @@ SELECT
           WHEN t.state <> 'answering' THEN 'finished'
           WHEN t.epoch <> $2::int THEN 'adopted'
           ELSE 'closed' END)::text AS state,
-    t.part_count, t.answer, t.session_key, c.external_id, c.type, c.name,
+    t.part_count, t.answer, t.awaiting, t.session_key, c.external_id, c.type, c.name, c.person_id,
+    coalesce((SELECT p.display_name FROM persons p WHERE p.id = c.person_id), '')::text AS person_name,
     (SELECT coalesce(jsonb_agg(jsonb_build_object('fromAgent', h.direction = 'outbound', 'turnId', h.turn_id,
                 'senderName', h.sender_name, 'text', h.text, 'content', h.content, 'at', h.created_at, 'afterSeq', h.after_seq)
                 ORDER BY h.after_seq, h.created_at, h.part_index, h.id), '[]')
@@ -160,10 +161,13 @@ type AgentTurnRow struct {
 	State      string
 	PartCount  *int32
 	Answer     *string
+	Awaiting   bool
 	SessionKey string
 	ExternalID string
 	Type       string
 	Name       string
+	PersonID   uuid.NullUUID
+	PersonName string
 	History    json.RawMessage
 }
 
@@ -182,13 +186,28 @@ func (q *Queries) AgentTurn(ctx context.Context, arg AgentTurnParams) (AgentTurn
 		&i.State,
 		&i.PartCount,
 		&i.Answer,
+		&i.Awaiting,
 		&i.SessionKey,
 		&i.ExternalID,
 		&i.Type,
 		&i.Name,
+		&i.PersonID,
+		&i.PersonName,
 		&i.History,
 	)
 	return i, err
+}
+
+const AwaitingWorkflow = `-- name: AwaitingWorkflow :one
+SELECT workflow_id FROM turns WHERE id = $1 AND awaiting
+`
+
+// The workflow that waits, or waited when the turn ended, for an answer.
+func (q *Queries) AwaitingWorkflow(ctx context.Context, id uuid.UUID) (string, error) {
+	row := q.db.QueryRow(ctx, AwaitingWorkflow, id)
+	var workflow_id string
+	err := row.Scan(&workflow_id)
+	return workflow_id, err
 }
 
 const SessionHistory = `-- name: SessionHistory :one
@@ -250,4 +269,25 @@ func (q *Queries) SharedAgentLatencies(ctx context.Context, arg SharedAgentLaten
 		return nil, err
 	}
 	return items, nil
+}
+
+const TurnOwner = `-- name: TurnOwner :one
+SELECT instance_id, channel FROM turns WHERE id = $1 AND tenant_id = $2
+`
+
+type TurnOwnerParams struct {
+	ID       uuid.UUID
+	TenantID string
+}
+
+type TurnOwnerRow struct {
+	InstanceID uuid.UUID
+	Channel    string
+}
+
+func (q *Queries) TurnOwner(ctx context.Context, arg TurnOwnerParams) (TurnOwnerRow, error) {
+	row := q.db.QueryRow(ctx, TurnOwner, arg.ID, arg.TenantID)
+	var i TurnOwnerRow
+	err := row.Scan(&i.InstanceID, &i.Channel)
+	return i, err
 }

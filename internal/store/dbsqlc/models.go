@@ -444,6 +444,10 @@ type Turn struct {
 	Sender       *string
 	SenderUntil  *time.Time
 	WakeWorkflow string
+	AskedAt      *time.Time
+	ReplyUntil   *time.Time
+	Awaiting     bool
+	ReplyHash    []byte
 	Follows      uuid.NullUUID
 	CreatedAt    time.Time
 	FinishedAt   *time.Time

@@ -8,7 +8,8 @@ SELECT
           WHEN t.state <> 'answering' THEN 'finished'
           WHEN t.epoch <> sqlc.arg('epoch')::int THEN 'adopted'
           ELSE 'closed' END)::text AS state,
-    t.part_count, t.answer, t.session_key, c.external_id, c.type, c.name,
+    t.part_count, t.answer, t.awaiting, t.session_key, c.external_id, c.type, c.name, c.person_id,
+    coalesce((SELECT p.display_name FROM persons p WHERE p.id = c.person_id), '')::text AS person_name,
     (SELECT coalesce(jsonb_agg(jsonb_build_object('fromAgent', h.direction = 'outbound', 'turnId', h.turn_id,
                 'senderName', h.sender_name, 'text', h.text, 'content', h.content, 'at', h.created_at, 'afterSeq', h.after_seq)
                 ORDER BY h.after_seq, h.created_at, h.part_index, h.id), '[]')
@@ -50,6 +51,13 @@ FROM (SELECT m.* FROM turns s JOIN messages m ON m.turn_id = s.id
         AND (m.direction = 'inbound' OR m.status IN ('sent', 'delivered', 'read', 'unknown'))
       ORDER BY m.created_at DESC, m.part_index DESC, m.id DESC
       LIMIT sqlc.arg('past')::int) h;
+
+-- name: AwaitingWorkflow :one
+-- The workflow that waits, or waited when the turn ended, for an answer.
+SELECT workflow_id FROM turns WHERE id = $1 AND awaiting;
+
+-- name: TurnOwner :one
+SELECT instance_id, channel FROM turns WHERE id = sqlc.arg('id') AND tenant_id = sqlc.arg('tenant_id');
 
 -- name: AgentFailed :execrows
 -- A failed attempt that will be repeated: said in the log, and the turn is not
