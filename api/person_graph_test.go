@@ -39,7 +39,9 @@ func TestMergeByAPI(t *testing.T) {
 	m := post("/api/v1/persons/merge", map[string]any{"sourcePersonId": ana, "targetPersonId": eve, "reason": "the same"})
 	require.Equal(t, eve, m.PersonID)
 	require.Equal(t, "the same", m.Reason)
-	require.Equal(t, 404, h.admin(http.MethodGet, "/api/v1/persons/"+ana.String(), nil).status)
+	var became omni.Person
+	h.admin(http.MethodGet, "/api/v1/persons/"+ana.String(), nil).data(t, &became)
+	require.Equal(t, eve, became.ID)
 	require.Equal(t, 2, count("messages?", eve))
 	require.Equal(t, 2, count("chats?", eve))
 	require.Equal(t, 2, count(received, eve), "the log is found by whose the messages are now")

@@ -735,7 +735,7 @@ BEGIN
     END IF;
     FOR i IN
         SELECT x.id, x.tenant_id, x.person_id, x.name, x.username, x.first_seen_at FROM identities x
-        WHERE x.first_seen_at >= since.at AND (x.first_seen_at, x.id) > (since.at, since.id)
+        WHERE x.first_seen_at >= since.at AND (x.first_seen_at, x.id) > (since.at, since.id) AND NOT x.is_bot
         ORDER BY x.first_seen_at, x.id LIMIT p_limit
     LOOP
         found_ := found_ + suggestions_for(i.id, i.tenant_id, i.person_id, i.name, i.username);
