@@ -74,7 +74,7 @@ func New(d Deps) *Control {
 		Chats:       &Chats{store: d.Store, messages: messages, announce: d.Announcer, log: d.Log},
 		Turns:       &Turns{store: d.Store, instances: d.Store, waker: d.Waker, checkURL: d.CheckURL, log: d.Log},
 		Persons:     &Persons{store: d.Store, log: d.Log},
-		PersonGraph: &PersonGraph{store: d.Store},
+		PersonGraph: &PersonGraph{store: d.Store, announce: d.Announcer, log: d.Log},
 		Events:      &Events{store: d.Store},
 		Keys:        &Keys{store: d.Store, auth: auth},
 		Tenants:     &Tenants{store: d.Store},

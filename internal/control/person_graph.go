@@ -3,6 +3,7 @@ package control
 import (
 	"context"
 	"errors"
+	"log/slog"
 	"time"
 
 	"github.com/google/uuid"
@@ -18,13 +19,19 @@ type PersonGraphStore interface {
 	UndoMerge(ctx context.Context, c omni.GraphCall, id uuid.UUID) (omni.GraphAnswer, error)
 	ConfirmSuggestion(ctx context.Context, c omni.GraphCall, id uuid.UUID) (omni.GraphAnswer, error)
 	DismissSuggestion(ctx context.Context, c omni.GraphCall, id uuid.UUID) (omni.GraphAnswer, error)
+	// RoutedInstances are those with a route of one of the persons.
+	RoutedInstances(ctx context.Context, persons ...uuid.UUID) ([]uuid.UUID, error)
 	ListMerges(ctx context.Context, tenant string, f omni.MergeFilter, p omni.Page) ([]omni.Merge, error)
 	ListSuggestions(ctx context.Context, tenant string, f omni.SuggestionFilter, p omni.Page) ([]omni.Suggestion, error)
 }
 
 // PersonGraph are the use cases that change who is who. Safe for concurrent
 // use.
-type PersonGraph struct{ store PersonGraphStore }
+type PersonGraph struct {
+	store    PersonGraphStore
+	announce Announcer // nil: nobody else caches instances
+	log      *slog.Logger
+}
 
 // MergeRequest makes one person of two.
 type MergeRequest struct {
@@ -146,7 +153,26 @@ func (g *PersonGraph) changed(ctx context.Context, who *omni.APIKey, a omni.Grap
 	if err := graphRefusal(a, err, what); err != nil {
 		return nil, err
 	}
-	return g.GetMerge(ctx, who, a.ID)
+	m, err := g.GetMerge(ctx, who, a.ID)
+	if err == nil {
+		g.rerouted(ctx, m)
+	}
+	return m, err
+}
+
+// rerouted tells whoever keeps the routes of instances that they are other
+// persons' now. Where that fails they find out a little later by themselves.
+func (g *PersonGraph) rerouted(ctx context.Context, m *omni.Merge) {
+	if g.announce == nil {
+		return
+	}
+	instances, err := g.store.RoutedInstances(ctx, m.SourcePersonID, m.TargetPersonID)
+	for _, id := range instances {
+		err = errors.Join(err, g.announce.Announce(ctx, id))
+	}
+	if err != nil {
+		g.log.WarnContext(ctx, "announcing the routes that a merge moved", "merge_id", m.ID, "error", err)
+	}
 }
 
 // graphRefusal says why a change was not made, nil if it was.

@@ -6,6 +6,7 @@ import (
 	"errors"
 
 	"github.com/google/uuid"
+	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
 
 	"github.com/omnihub/omni/internal/omni"
@@ -92,6 +93,16 @@ func (s *Store) PersonAliases(ctx context.Context, id uuid.UUID) ([]uuid.UUID, e
 	var ids []uuid.UUID
 	err := s.pool.QueryRow(ctx, `SELECT person_aliases($1)`, id).Scan(&ids)
 	return ids, wrap(err, "reading who became person "+id.String())
+}
+
+// RoutedInstances are those that have a route of one of the persons.
+func (s *Store) RoutedInstances(ctx context.Context, persons ...uuid.UUID) ([]uuid.UUID, error) {
+	rows, err := s.pool.Query(ctx, `SELECT DISTINCT instance_id FROM agent_routes WHERE person_id = ANY ($1)`, persons)
+	if err != nil {
+		return nil, wrap(err, "looking for routes of persons")
+	}
+	ids, err := pgx.CollectRows(rows, pgx.RowTo[uuid.UUID])
+	return ids, wrap(err, "looking for routes of persons")
 }
 
 const mergeColumns = `m.id, m.kind, m.source_person_id, m.target_person_id, m.identity_ids, m.automatic, m.made_by, m.reason, m.evidence,

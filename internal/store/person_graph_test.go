@@ -224,3 +224,44 @@ func TestGraphIsATenantsAndAKeys(t *testing.T) {
 	require.NoError(t, err)
 	require.Empty(t, seen)
 }
+
+// Rules and routes that name a person move with it, and only they come back.
+func TestRulesAndRoutesMoveAlong(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	in := uuid.New()
+	ana, eve := w.show(in, "ana", "", ""), w.show(in, "eve", "", "")
+	rule := func(person uuid.UUID) uuid.UUID {
+		id := uuid.New()
+		w.exec(`INSERT INTO access_rules (id, tenant_id, type, person_id, match_key) VALUES ($1, 'default', 'deny', $2, '')`, id, person)
+		return id
+	}
+	hers, others := rule(ana), rule(eve)
+	agent, route := uuid.New(), uuid.New()
+	w.exec(`INSERT INTO agents (id, tenant_id, name, config) VALUES ($1, 'default', 'x', '{}')`, agent)
+	w.exec(`INSERT INTO agent_routes (id, tenant_id, instance_id, agent_id, person_id) VALUES ($1, 'default', $2, $3, $4)`, route, in, agent, ana)
+	whose := func(table string, id uuid.UUID) (person uuid.UUID) {
+		require.NoError(t, w.Pool().QueryRow(t.Context(), `SELECT person_id FROM `+table+` WHERE id = $1`, id).Scan(&person))
+		return person
+	}
+	merged := w.merge(ana, eve)
+	require.Equal(t, eve, whose("access_rules", hers))
+	require.Equal(t, eve, whose("agent_routes", route))
+	instances, err := w.RoutedInstances(t.Context(), eve)
+	require.NoError(t, err)
+	require.Equal(t, []uuid.UUID{in}, instances)
+	since := rule(eve)
+	w.undo(merged, omni.GraphDone)
+	require.Equal(t, ana, whose("access_rules", hers))
+	require.Equal(t, ana, whose("agent_routes", route))
+	require.Equal(t, eve, whose("access_rules", others))
+	require.Equal(t, eve, whose("access_rules", since), "it was made for her")
+
+	// An account alone takes no rule with it; the last one does.
+	w.link(omni.IdentityID(in, "eve"), ana)
+	apart := w.unlink(omni.IdentityID(in, "eve"))
+	require.Equal(t, ana, whose("access_rules", others))
+	own := rule(w.personOf(omni.IdentityID(in, "eve")))
+	w.undo(apart, omni.GraphDone)
+	require.Equal(t, ana, whose("access_rules", own), "the person that it was about is gone")
+}
