@@ -41,6 +41,7 @@ var bodies = map[string]string{
 	"send-message":    `{"instanceId":"` + unknownUUID + `","to":"c1","content":{"type":"text","text":"hi"}}`,
 	"create-key":      `{"name":"k","scopes":["messages:read"]}`,
 	"takeover-chat":   `{"untilSeconds":60}`,
+	"update-person":   `{"displayName":"Ana"}`,
 
 	"create-agent": `{"name":"a"}`,
 	"update-agent": `{"name":"b"}`,

@@ -3,6 +3,7 @@ package api_test
 import (
 	"encoding/json"
 	"fmt"
+	"maps"
 	"net/http"
 	"net/url"
 	"testing"
@@ -215,4 +216,189 @@ func (a *answer) next(t *testing.T) string {
 		return ""
 	}
 	return *env.Meta.NextCursor
+}
+
+func TestUpdatePerson(t *testing.T) {
+	t.Parallel()
+	h := newHub(t)
+	mine, other := h.instance(), h.instance()
+	ana := h.wrote(mine, message.Sender{ID: "a", Name: "Ana"}, "hi")
+	h.join(ana, h.wrote(other, message.Sender{ID: "b", Name: "Ana B."}, "hi"))
+	path := "/api/v1/persons/" + ana.String()
+	patch := func(key string, body any) (*answer, omni.Person) {
+		var p omni.Person
+		a := h.call(key, http.MethodPatch, path, body)
+		if a.status == http.StatusOK {
+			a.data(t, &p)
+		}
+		return a, p
+	}
+	account := omni.IdentityID(other, "b")
+	a, p := patch(adminKey, map[string]any{"displayName": " Ana Souza ", "phone": "+55 (11) 98765-4321", "email": "Ana@Example.com",
+		"notes": "likes\ntea", "labels": []string{"vip", "vip", "press"}, "preferredIdentityId": account})
+	require.Equal(t, http.StatusOK, a.status, "%s", a.body)
+	require.Equal(t, "Ana Souza", p.DisplayName)
+	require.Equal(t, "+5511987654321", p.Phone)
+	require.Equal(t, "ana@example.com", p.Email)
+	require.Equal(t, []string{"vip", "press"}, p.Labels)
+	require.Equal(t, &account, p.PreferredIdentityID)
+	require.Len(t, p.Identities, 2)
+	require.Equal(t, []string{"Ana Souza"}, h.search(adminKey, "98765 4321", 10), "what was changed is found at once")
+
+	t.Run("the event says what changed", func(t *testing.T) {
+		var events []struct {
+			Subject string
+			Data    map[string]any
+		}
+		h.admin(http.MethodGet, "/api/v1/events?type=identity.updated&personId="+ana.String(), nil).data(t, &events)
+		require.Len(t, events, 1)
+		require.Equal(t, ana.String(), events[0].Subject)
+		require.Equal(t, "+5511987654321", events[0].Data["phone"])
+		require.Equal(t, "OMNI_API_KEY", events[0].Data["by"])
+		a, p := patch(adminKey, `{"displayName":"Ana Souza"}`)
+		require.Equal(t, http.StatusOK, a.status)
+		require.Equal(t, "likes\ntea", p.Notes)
+		h.admin(http.MethodGet, "/api/v1/events?type=identity.updated", nil).data(t, &events)
+		require.Len(t, events, 1, "nothing changed")
+	})
+	t.Run("bad fields change nothing", func(t *testing.T) {
+		for field, body := range map[string]string{
+			"phone":               `{"displayName":"X","phone":"12"}`,
+			"email":               `{"displayName":"X","email":"not an address"}`,
+			"displayName":         `{"displayName":7}`,
+			"notes":               `{"displayName":"X","notes":"a\u0000"}`,
+			"labels[1]":           `{"displayName":"X","labels":["ok",""]}`,
+			"labels":              `{"displayName":"X","labels":"vip"}`,
+			"preferredIdentityId": `{"displayName":"X","preferredIdentityId":"` + omni.IdentityID(other, "z").String() + `"}`,
+			"tenantId":            `{"displayName":"X","tenantId":"other"}`,
+		} {
+			a, _ := patch(adminKey, body)
+			require.Equal(t, http.StatusUnprocessableEntity, a.status, "%s: %s", body, a.body)
+			require.Equal(t, []string{field}, a.fields(t), body)
+		}
+		a := h.admin(http.MethodPatch, path, `[]`)
+		require.Equal(t, http.StatusUnprocessableEntity, a.status)
+		var now omni.Person
+		h.admin(http.MethodGet, path, nil).data(t, &now)
+		require.Equal(t, "Ana Souza", now.DisplayName)
+	})
+	t.Run("a key for one instance", func(t *testing.T) {
+		key := h.keyFor(mine, "persons:read", "persons:write")
+		a, _ := patch(key, map[string]any{"preferredIdentityId": account})
+		require.Equal(t, http.StatusUnprocessableEntity, a.status, "not an account that it sees")
+		a, p := patch(key, map[string]any{"labels": nil})
+		require.Equal(t, http.StatusOK, a.status, "%s", a.body)
+		require.Empty(t, p.Labels)
+		require.Nil(t, p.PreferredIdentityID, "nor is it told of one")
+		require.Len(t, p.Identities, 1)
+		a = h.call(h.keyFor(other, "persons:write"), http.MethodPatch, "/api/v1/persons/"+h.wrote(mine, message.Sender{ID: "z"}, "x").String(), `{"notes":"x"}`)
+		require.Equal(t, http.StatusNotFound, a.status)
+	})
+	t.Run("null takes away", func(t *testing.T) {
+		_, p := patch(adminKey, `{"phone":null,"preferredIdentityId":null,"notes":""}`)
+		require.Empty(t, p.Phone)
+		require.Empty(t, p.Notes)
+		require.Nil(t, p.PreferredIdentityID)
+		require.Equal(t, "ana@example.com", p.Email)
+	})
+}
+
+func TestAMessageToAPersonGoesWhereTheyAre(t *testing.T) {
+	t.Parallel()
+	h := newHub(t)
+	first, second := h.instance(), h.instance()
+	ana := h.wrote(first, message.Sender{ID: "a", Name: "Ana"}, "one")
+	h.join(ana, h.wrote(second, message.Sender{ID: "b", Name: "Ana B."}, "two"))
+	type answered struct {
+		ID, InstanceID, ChatID uuid.UUID
+		To                     string
+	}
+	send := func(key string, more map[string]any, header ...string) (int, answered) {
+		body := map[string]any{"personId": ana, "content": map[string]any{"text": "hello"}}
+		maps.Copy(body, more)
+		var out answered
+		a := h.call(key, http.MethodPost, "/api/v1/messages", body, header...)
+		if a.status == http.StatusAccepted {
+			a.data(t, &out)
+			var m omni.Message
+			h.admin(http.MethodGet, "/api/v1/messages/"+out.ID.String(), nil).data(t, &m)
+			require.Equal(t, out.InstanceID, m.InstanceID)
+			require.Equal(t, out.ChatID, m.ChatID)
+			require.Equal(t, &ana, m.PersonID)
+		}
+		return a.status, out
+	}
+	goesTo := func(instance uuid.UUID, to string, key string, more map[string]any, header ...string) answered {
+		t.Helper()
+		status, out := send(key, more, header...)
+		require.Equal(t, http.StatusAccepted, status)
+		require.Equal(t, instance, out.InstanceID)
+		require.Equal(t, to, out.To)
+		require.Equal(t, omni.ChatID(instance, to), out.ChatID)
+		return out
+	}
+	state := func(instance uuid.UUID, status string) {
+		_, err := h.store.Pool().Exec(t.Context(), "UPDATE instances SET status = $2 WHERE id = $1", instance, status)
+		require.NoError(t, err)
+	}
+	key := h.keyFor(first, "messages:write")
+
+	goesTo(second, "b", adminKey, nil)
+	kept := goesTo(second, "b", adminKey, nil, "Idempotency-Key", "k")
+	goesTo(first, "a", adminKey, map[string]any{"instanceId": first})
+	h.wrote(first, message.Sender{ID: "a", Name: "Ana"}, "three") // within the same minute
+	goesTo(first, "a", adminKey, nil)
+	require.Equal(t, kept, goesTo(second, "b", adminKey, nil, "Idempotency-Key", "k"), "the same key says the same")
+	h.wrote(second, message.Sender{ID: "b"}, "four")
+	goesTo(second, "b", adminKey, nil)
+	goesTo(first, "a", key, nil)
+	status, _ := send(key, nil, "Idempotency-Key", "k")
+	require.Equal(t, http.StatusUnprocessableEntity, status, "of what others sent elsewhere a key learns nothing")
+
+	h.admin(http.MethodPatch, "/api/v1/persons/"+ana.String(), map[string]any{"preferredIdentityId": omni.IdentityID(first, "a")})
+	goesTo(first, "a", adminKey, nil)
+	state(second, "active")
+	goesTo(second, "b", adminKey, nil)
+	state(first, "active")
+	goesTo(first, "a", adminKey, nil)
+
+	stranger := h.keyFor(h.instance(), "messages:write")
+	status, _ = send(stranger, nil)
+	require.Equal(t, http.StatusNotFound, status)
+	status, _ = send(key, map[string]any{"instanceId": second})
+	require.Equal(t, http.StatusUnprocessableEntity, status)
+	require.Equal(t, http.StatusNoContent, h.admin(http.MethodDelete, "/api/v1/instances/"+first.String(), nil).status)
+	goesTo(second, "b", adminKey, nil)
+}
+
+func TestAMergedPersonAnswersUnderTheirFormerID(t *testing.T) {
+	t.Parallel()
+	h := newHub(t)
+	in := h.instance()
+	var ids []uuid.UUID
+	for _, id := range []string{"a", "b", "c"} {
+		ids = append(ids, h.wrote(in, message.Sender{ID: id, Name: "Ana " + id}, "from "+id))
+	}
+	merge := func(source, target uuid.UUID) {
+		answer, err := h.store.MergePersons(t.Context(), omni.GraphCall{TenantID: omni.DefaultTenant, By: "test", Reason: "test"}, source, target)
+		require.NoError(t, err)
+		require.Equal(t, omni.GraphDone, answer.State)
+	}
+	merge(ids[0], ids[1])
+	merge(ids[1], ids[2])
+	for _, id := range ids {
+		var p omni.Person
+		a := h.admin(http.MethodGet, "/api/v1/persons/"+id.String(), nil)
+		require.Equal(t, http.StatusOK, a.status, "%s", a.body)
+		a.data(t, &p)
+		require.Equal(t, ids[2], p.ID)
+		require.Equal(t, []string{"from c", "from b", "from a"}, h.timeline(adminKey, id, ""))
+		sent := h.admin(http.MethodPost, "/api/v1/messages", map[string]any{"personId": id, "content": map[string]any{"text": "x"}, "sendAt": time.Now().Add(time.Hour)})
+		require.Equal(t, http.StatusAccepted, sent.status, "%s", sent.body)
+		cancel := struct{ ID uuid.UUID }{}
+		sent.data(t, &cancel)
+		_, err := h.store.Pool().Exec(t.Context(), "DELETE FROM messages WHERE id = $1", cancel.ID)
+		require.NoError(t, err)
+	}
+	require.Equal(t, []string{"Ana c"}, h.search(adminKey, "ana", 10))
 }

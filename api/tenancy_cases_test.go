@@ -80,6 +80,8 @@ var tenancyCases = map[string]tenancyCase{
 	"get-person":   {path: []string{"person"}},
 
 	"list-person-identities": {path: []string{"person"}},
+	"person-timeline":        {path: []string{"person"}},
+	"update-person":          {path: []string{"person"}, body: bodies["update-person"]},
 
 	"merge-persons":      {body: `{"sourcePersonId":"{{person}}","targetPersonId":"{{second person}}"}`},
 	"link-identity":      {body: `{"identityId":"{{identity}}","personId":"{{second person}}"}`},

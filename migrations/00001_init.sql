@@ -41,6 +41,9 @@ CREATE TABLE persons (
     display_name text NOT NULL DEFAULT '',
     phone        text NOT NULL DEFAULT '',
     email        text NOT NULL DEFAULT '',
+    notes        text NOT NULL DEFAULT '',
+    labels       text[] NOT NULL DEFAULT '{}',
+    preferred_identity_id uuid,                    -- the account they are written to
     session_epoch int NOT NULL DEFAULT 0,          -- grows with every reset in a chat with them
     created_at   timestamptz NOT NULL DEFAULT now(),
     updated_at   timestamptz NOT NULL DEFAULT now()

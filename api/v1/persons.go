@@ -3,7 +3,9 @@ package v1
 import (
 	"context"
 	"net/http"
+	"reflect"
 
+	"github.com/danielgtaylor/huma/v2"
 	"github.com/google/uuid"
 
 	"github.com/omnihub/omni/internal/control"
@@ -33,6 +35,27 @@ func (in *personTimeline) filter() control.TimelineQuery {
 		Since: in.Since, Until: in.Until}
 }
 
+type patchPerson struct {
+	ByID
+	RawBody []byte `contentType:"application/json"`
+}
+
+// updatePerson has a body of which every part may be missing or null.
+func (r *routes) updatePerson() {
+	registry := r.api.OpenAPI().Components.Schemas
+	schema := registry.Schema(reflect.TypeFor[control.PersonInput](), true, "PersonInput")
+	e := endpoint{id: "update-person", method: http.MethodPatch, path: "/persons/{id}", tag: "persons", scope: "persons:write",
+		summary: "Change what is said of a person", doc: "A JSON merge patch: fields left out stay, null takes one away. Accounts keep what their platform says.",
+		body: &huma.RequestBody{Required: true, Content: map[string]*huma.MediaType{}}}
+	add(r, e, func(ctx context.Context, who *omni.APIKey, in *patchPerson) (*one[omni.Person], error) {
+		if err := checkBody(registry, schema, in.RawBody); err != nil {
+			return nil, err
+		}
+		return oneOf(r.Persons.Update(ctx, who, in.ID.UUID, in.RawBody))
+	})
+	e.body.Content["application/json"] = &huma.MediaType{Schema: schema}
+}
+
 func (r *routes) persons() {
 	const tag, read = "persons", "persons:read"
 	add(r, endpoint{id: "list-persons", method: http.MethodGet, path: "/persons", tag: tag, scope: read,
@@ -50,6 +73,7 @@ func (r *routes) persons() {
 		func(ctx context.Context, who *omni.APIKey, in *ByID) (*one[omni.Person], error) {
 			return oneOf(r.Persons.Get(ctx, who, in.ID.UUID))
 		})
+	r.updatePerson()
 	add(r, endpoint{id: "person-timeline", method: http.MethodGet, path: "/persons/{id}/timeline", tag: tag,
 		scope: "messages:read", summary: "List everything said by a person and to them, on all channels, newest first",
 		doc: "What their accounts wrote, in groups too, what was answered, and what was sent in the chats with them."},

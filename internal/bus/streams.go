@@ -64,7 +64,7 @@ var streamTypes = []struct {
 		omni.EventMessageReaction, omni.EventMessageSending, omni.EventMessageSent, omni.EventMessageDelivered,
 		omni.EventMessageRead, omni.EventMessageFailed, omni.EventMessageUnknown, omni.EventMessageExpired,
 		"message.cancelled"}},
-	{StreamIdentity, []omni.EventType{omni.EventIdentityCreated, omni.EventIdentityResolved, "identity.linked",
+	{StreamIdentity, []omni.EventType{omni.EventIdentityCreated, omni.EventIdentityResolved, omni.EventIdentityUpdated, "identity.linked",
 		"identity.unlinked", "identity.merged", "identity.merge_undone", "identity.suggested"}},
 	{StreamAccess, []omni.EventType{omni.EventAccessChecked, "access.rule_created", "access.rule_updated",
 		"access.rule_deleted", "access.paired"}},

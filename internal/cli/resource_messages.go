@@ -46,7 +46,7 @@ func sendCommand(env Env) *cobra.Command {
 			f.String("instance", "", "who sends")
 			f.String("to", "", "the platform's own chat id")
 			f.String("chat", "", "a chat of this hub")
-			f.String("person", "", "a person of this hub: where they last wrote")
+			f.String("person", "", "a person of this hub: to the account that they prefer, or used last")
 			f.String("text", "", "what to say")
 			f.String("content", "", "what to say as JSON, for other content than text")
 			f.String("reply-to", "", "the message that is answered")

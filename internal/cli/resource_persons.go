@@ -1,8 +1,10 @@
 package cli
 
 import (
+	"errors"
 	"net/http"
 	"net/url"
+	"slices"
 
 	"github.com/spf13/cobra"
 )
@@ -25,7 +27,7 @@ func personsCommand(env Env) *cobra.Command {
 		list(env, "Search persons, the best match first; without --query: newest first", personsPath, []filterFlag{
 			{"query", "q", "parts of a name, username, phone, e-mail or account"}, {"instance", "instanceId", "only of this instance"}}, personColumns),
 		act(env, "get", "Read a person with their accounts", http.MethodGet, personsPath+"/{id}", ""),
-		timelineCommand(env),
+		updatePersonCommand(env), timelineCommand(env),
 		verb{
 			use: "identities <id>", short: "List a person's accounts, the last used first", args: cobra.ExactArgs(1),
 			run: func(c *call, args []string) error {
@@ -33,6 +35,44 @@ func personsCommand(env Env) *cobra.Command {
 			},
 		}.command(env),
 	)
+}
+
+func updatePersonCommand(env Env) *cobra.Command {
+	texts := map[string]string{"name": "displayName", "phone": "phone", "email": "email", "notes": "notes", "preferred": "preferredIdentityId"}
+	return verb{
+		use: "update <id>", short: "Change what is said of a person", args: cobra.ExactArgs(1),
+		long: "  omni persons update <id> --name 'Ana Souza' --phone +5511987654321 --label vip --label press\n" +
+			"  omni persons update <id> --preferred \"\"       messages go to the account last used again",
+		flags: func(cmd *cobra.Command) {
+			f := cmd.Flags()
+			f.String("name", "", "what they are called")
+			f.String("phone", "", "phone number with the country's code")
+			f.String("email", "", "e-mail address")
+			f.String("notes", "", "for people")
+			f.StringArray("label", nil, "all of their labels; \"\" alone for none")
+			f.String("preferred", "", "the account (of omni persons identities) that messages go to")
+		},
+		run: func(c *call, args []string) error {
+			body := map[string]any{}
+			for flag, field := range texts {
+				if c.cmd.Flags().Changed(flag) {
+					body[field] = c.text(flag)
+				}
+			}
+			if c.cmd.Flags().Changed("label") {
+				labels, _ := c.cmd.Flags().GetStringArray("label")
+				body["labels"] = slices.DeleteFunc(labels, func(l string) bool { return l == "" })
+			}
+			if len(body) == 0 {
+				return errors.New("say what to change: --name, --phone, --email, --notes, --label or --preferred")
+			}
+			env, err := c.request(c, http.MethodPatch, personsPath+"/"+url.PathEscape(args[0]), nil, body)
+			if err != nil {
+				return err
+			}
+			return c.object(env)
+		},
+	}.command(env)
 }
 
 func timelineCommand(env Env) *cobra.Command {

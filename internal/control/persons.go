@@ -21,6 +21,8 @@ type PersonStore interface {
 	// SearchPersons reads a page of those that f.Query fits, the best first, and
 	// where the next page begins.
 	SearchPersons(ctx context.Context, tenant string, f omni.PersonFilter, after *omni.RankedKey, limit int) ([]omni.Person, *omni.RankedKey, error)
+	// UpdatePerson holds the person's row while change runs.
+	UpdatePerson(ctx context.Context, tenant string, id uuid.UUID, by string, change func(*omni.Person) error) (*omni.Person, error)
 	Timeline(ctx context.Context, tenant string, person uuid.UUID, f omni.TimelineFilter, p omni.Page) ([]omni.Message, error)
 }
 
@@ -37,11 +39,17 @@ func (s *Persons) Get(ctx context.Context, who *omni.APIKey, id uuid.UUID) (*omn
 	if err != nil {
 		return nil, orNotFound(err, "person")
 	}
-	if who.InstanceIDs != nil {
-		p.Identities = slices.DeleteFunc(p.Identities, func(i omni.Identity) bool { return !who.Sees(i.InstanceID) })
-		if len(p.Identities) == 0 {
-			return nil, notFound("person")
-		}
+	return s.shown(who, p)
+}
+
+// shown takes out what the caller may not see.
+func (s *Persons) shown(who *omni.APIKey, p *omni.Person) (*omni.Person, error) {
+	p.Identities = slices.DeleteFunc(p.Identities, func(i omni.Identity) bool { return !who.Sees(i.InstanceID) })
+	if who.InstanceIDs != nil && len(p.Identities) == 0 {
+		return nil, notFound("person")
+	}
+	if p.PreferredIdentityID != nil && !slices.ContainsFunc(p.Identities, func(i omni.Identity) bool { return i.ID == *p.PreferredIdentityID }) {
+		p.PreferredIdentityID = nil // hidden, or no longer theirs
 	}
 	return p, nil
 }

@@ -19,9 +19,9 @@ import (
 )
 
 // SendRequest asks for a message to be sent: to a platform's chat (To), to a
-// chat we know (ChatID), or to a person where they last wrote (PersonID).
+// chat we know (ChatID), or to a person (PersonID), whose account is then picked.
 type SendRequest struct {
-	InstanceID *uuid.UUID      `json:"instanceId,omitempty" format:"uuid" doc:"who sends; may be left out with chatId, and with personId (then: where they last wrote)"`
+	InstanceID *uuid.UUID      `json:"instanceId,omitempty" format:"uuid" doc:"who sends; may be left out with chatId, and with personId (then: of the account that they prefer, or used last)"`
 	To         string          `json:"to,omitempty" doc:"the platform's own chat id (or user id, or phone, where that opens a chat)" maxLength:"512"`
 	ChatID     *uuid.UUID      `json:"chatId,omitempty" format:"uuid" doc:"a chat of this hub"`
 	PersonID   *uuid.UUID      `json:"personId,omitempty" format:"uuid" doc:"a person of this hub"`
@@ -38,8 +38,13 @@ type SendOptions struct {
 
 // Sent is the answer to a SendRequest.
 type Sent struct {
-	ID       uuid.UUID   `json:"id" format:"uuid" required:"true"`
-	ChatID   uuid.UUID   `json:"chatId" format:"uuid"`
+	ID     uuid.UUID `json:"id" format:"uuid" required:"true"`
+	ChatID uuid.UUID `json:"chatId" format:"uuid"`
+
+	// Where it goes, as picked where a person was named.
+	InstanceID uuid.UUID `json:"instanceId" format:"uuid"`
+	To         string    `json:"to" doc:"the platform's own id of the chat"`
+
 	Status   omni.Status `json:"status" enum:"queued,scheduled,sending,sent,delivered,read,failed,unknown,expired,cancelled" required:"true"`
 	Repeated bool        `json:"repeated,omitempty" doc:"the Idempotency-Key had been used for the same request"`
 }
@@ -50,7 +55,7 @@ type SendStore interface {
 	Message(ctx context.Context, tenant string, id uuid.UUID) (*omni.Message, error)
 	Chat(ctx context.Context, tenant string, id uuid.UUID) (*omni.Chat, error)
 	Person(ctx context.Context, tenant string, id uuid.UUID) (*omni.Person, error)
-	PersonDM(ctx context.Context, instance, person uuid.UUID) (*omni.Chat, error)
+	PersonAddresses(ctx context.Context, tenant string, person uuid.UUID) ([]omni.PersonAddress, error)
 	AcceptOutbound(ctx context.Context, d omni.OutboundDraft) (*omni.OutboundAccepted, error)
 	MarkOutboundStarted(ctx context.Context, tenant string, id uuid.UUID) error
 	UnstartedOutbound(ctx context.Context, olderThan time.Duration, limit int) ([]omni.OutboundAccepted, error)
@@ -90,6 +95,9 @@ func (m *Messages) Send(ctx context.Context, who *omni.APIKey, req SendRequest, 
 		return nil, err
 	}
 	acc, err := m.store.AcceptOutbound(ctx, *d)
+	if err == nil && !who.Sees(acc.InstanceID) { // the key was used by somebody who sees more
+		err = omni.ErrKeyReused
+	}
 	if errors.Is(err, omni.ErrKeyReused) {
 		return nil, &Error{
 			Kind: KindInvalid, Code: CodeKeyReused,
@@ -104,7 +112,7 @@ func (m *Messages) Send(ctx context.Context, who *omni.APIKey, req SendRequest, 
 			m.log.WarnContext(ctx, "starting a delivery; it is started again within seconds", "message_id", acc.MessageID, "error", err)
 		}
 	}
-	out := &Sent{ID: acc.MessageID, ChatID: acc.ChatID, Status: acc.Status, Repeated: acc.Repeated}
+	out := &Sent{ID: acc.MessageID, ChatID: acc.ChatID, InstanceID: acc.InstanceID, To: acc.To, Status: acc.Status, Repeated: acc.Repeated}
 	if opt.Wait > 0 && acc.Status != omni.StatusScheduled {
 		out.Status, err = m.awaitOutcome(ctx, who.TenantID, acc, min(opt.Wait, maxWait))
 	}

@@ -2,7 +2,7 @@ package control
 
 import (
 	"context"
-	"errors"
+	"slices"
 	"strings"
 
 	"github.com/google/uuid"
@@ -68,42 +68,37 @@ func (m *Messages) targetChat(ctx context.Context, who *omni.APIKey, req *SendRe
 	return m.intoChat(ctx, who, chat, chat.PersonID)
 }
 
-// targetPerson writes where the person last did: their chat with that
-// instance, or the one that their account opens.
+// targetPerson picks an account of the person among those that the caller may
+// see: see omni.SortAddresses. It is written to in the chat with it, or in the
+// one that the account itself opens.
 func (m *Messages) targetPerson(ctx context.Context, who *omni.APIKey, req *SendRequest) (*target, error) {
 	person, err := m.store.Person(ctx, who.TenantID, *req.PersonID)
 	if err != nil {
 		return nil, orNotFound(err, "person")
 	}
-	seen := false
-	for _, i := range person.Identities { // the last used first
-		if !who.Sees(i.InstanceID) {
-			continue
-		}
-		seen = true
-		if req.InstanceID != nil && *req.InstanceID != i.InstanceID {
-			continue
-		}
-		chat, err := m.store.PersonDM(ctx, i.InstanceID, person.ID)
-		if err == nil {
-			return m.intoChat(ctx, who, chat, &person.ID)
-		}
-		if !errors.Is(err, omni.ErrNotFound) {
-			return nil, err
-		}
-		in, err := visibleInstance(ctx, m.store, who, i.InstanceID)
-		if err != nil {
-			return nil, err
-		}
-		return &target{
-			instance: in, person: &person.ID,
-			chat: message.Chat{ID: i.PlatformUserID, Type: message.ChatDM, Name: i.Name},
-		}, nil
-	}
-	if !seen && who.InstanceIDs != nil {
+	if who.InstanceIDs != nil && !slices.ContainsFunc(person.Identities, func(i omni.Identity) bool { return who.Sees(i.InstanceID) }) {
 		return nil, notFound("person")
 	}
-	return nil, invalid("personId", "has no account there")
+	all, err := m.store.PersonAddresses(ctx, who.TenantID, person.ID)
+	if err != nil {
+		return nil, err
+	}
+	all = slices.DeleteFunc(all, func(a omni.PersonAddress) bool {
+		return !who.Sees(a.InstanceID) || req.InstanceID != nil && *req.InstanceID != a.InstanceID
+	})
+	if len(all) == 0 {
+		return nil, invalid("personId", "has no account there")
+	}
+	omni.SortAddresses(all, person.PreferredIdentityID)
+	best := all[0]
+	in, err := visibleInstance(ctx, m.store, who, best.InstanceID)
+	if err != nil {
+		return nil, err
+	}
+	if best.Chat == nil {
+		best.Chat = &message.Chat{ID: best.PlatformUserID, Type: message.ChatDM, Name: best.Name}
+	}
+	return &target{instance: in, person: &person.ID, chat: *best.Chat}, nil
 }
 
 func (m *Messages) intoChat(ctx context.Context, who *omni.APIKey, chat *omni.Chat, person *uuid.UUID) (*target, error) {

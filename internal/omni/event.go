@@ -39,6 +39,7 @@ const (
 	EventIdentityMerged    EventType = "identity.merged"
 	EventMergeUndone       EventType = "identity.merge_undone"
 	EventIdentitySuggested EventType = "identity.suggested"
+	EventIdentityUpdated   EventType = "identity.updated" // a person's fields were changed by call
 
 	// ACCESS.
 	EventAccessChecked     EventType = "access.checked"

@@ -40,6 +40,7 @@ type OutboundAccepted struct {
 	InstanceID  uuid.UUID
 	Channel     string
 	ChatID      uuid.UUID
+	To          string // the platform's id of the chat; only of what was just accepted
 	Status      Status
 	SendAt      *time.Time
 	Traceparent string

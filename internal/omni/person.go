@@ -13,9 +13,15 @@ type Person struct {
 	DisplayName string     `json:"displayName"`
 	Phone       string     `json:"phone,omitempty"`
 	Email       string     `json:"email,omitempty"`
+	Notes       string     `json:"notes,omitempty"`
+	Labels      []string   `json:"labels,omitempty"`
 	Identities  []Identity `json:"identities,omitempty" doc:"only where one person is read"`
-	CreatedAt   time.Time  `json:"createdAt" required:"true"`
-	UpdatedAt   time.Time  `json:"updatedAt"`
+
+	// PreferredIdentityID is set by people only.
+	PreferredIdentityID *uuid.UUID `json:"preferredIdentityId,omitempty" format:"uuid" doc:"the account that messages to the person go to; absent: the last used"`
+
+	CreatedAt time.Time `json:"createdAt" required:"true"`
+	UpdatedAt time.Time `json:"updatedAt"`
 }
 
 // Identity is one account of a person on one instance.

@@ -62,13 +62,13 @@ func repeatedOutbound(ctx context.Context, q *dbsqlc.Queries, d omni.OutboundDra
 		return nil, omni.ErrKeyReused
 	}
 	return &omni.OutboundAccepted{MessageID: k.MessageID, TenantID: d.TenantID, InstanceID: k.InstanceID, Channel: k.Channel,
-		ChatID: k.ChatID, Status: omni.Status(k.Status), SendAt: k.SendAt, Traceparent: k.Traceparent,
+		ChatID: k.ChatID, To: k.ExternalID, Status: omni.Status(k.Status), SendAt: k.SendAt, Traceparent: k.Traceparent,
 		Parts: int(k.PartCount), Started: k.StartedAt != nil, Repeated: true}, nil
 }
 
 func insertOutbound(ctx context.Context, q *dbsqlc.Queries, d omni.OutboundDraft) (*omni.OutboundAccepted, error) {
 	out := &omni.OutboundAccepted{MessageID: d.ID, TenantID: d.TenantID, InstanceID: d.InstanceID, Channel: d.Channel,
-		ChatID: omni.ChatID(d.InstanceID, d.Chat.ID), Status: omni.StatusQueued, SendAt: d.SendAt, Traceparent: d.Traceparent,
+		ChatID: omni.ChatID(d.InstanceID, d.Chat.ID), To: d.Chat.ID, Status: omni.StatusQueued, SendAt: d.SendAt, Traceparent: d.Traceparent,
 		Parts: 1 + len(d.Rest)}
 	if d.SendAt != nil {
 		out.Status = omni.StatusScheduled

@@ -7,6 +7,8 @@ import (
 	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
 
+	"github.com/omnihub/omni/channels"
+	"github.com/omnihub/omni/channels/message"
 	"github.com/omnihub/omni/internal/omni"
 	"github.com/omnihub/omni/internal/store/dbsqlc"
 )
@@ -34,16 +36,23 @@ func (s *Store) Person(ctx context.Context, tenant string, id uuid.UUID) (*omni.
 	return &p, nil
 }
 
-// PersonDM reads the chat in which a person last wrote to an instance alone.
-// ErrNotFound if there is none.
-func (s *Store) PersonDM(ctx context.Context, instance, person uuid.UUID) (*omni.Chat, error) {
-	row, err := s.q.PersonDM(ctx, dbsqlc.PersonDMParams{InstanceID: instance,
-		PersonID: uuid.NullUUID{UUID: person, Valid: true}})
+// PersonAddresses reads the accounts that a person can be written to, in no order.
+func (s *Store) PersonAddresses(ctx context.Context, tenant string, person uuid.UUID) ([]omni.PersonAddress, error) {
+	rows, err := s.q.PersonAddresses(ctx, dbsqlc.PersonAddressesParams{
+		PersonID: person, TenantID: tenant})
 	if err != nil {
-		return nil, wrap(err, "finding the chat with person "+person.String())
+		return nil, wrap(err, "reading the accounts of person "+person.String())
 	}
-	c := chatView(row)
-	return &c, nil
+	out := make([]omni.PersonAddress, 0, len(rows))
+	for _, r := range rows {
+		a := omni.PersonAddress{IdentityID: r.ID, InstanceID: r.InstanceID, PlatformUserID: r.PlatformUserID, Name: r.Name,
+			Connected: r.Status == string(channels.StatusActive) && !r.Disabled, Disabled: r.Disabled, UsedAt: r.UsedAt, LastSeenAt: r.LastSeenAt}
+		if r.ChatExternalID != "" {
+			a.Chat = &message.Chat{ID: r.ChatExternalID, Type: message.ChatDM, Name: r.ChatName}
+		}
+		out = append(out, a)
+	}
+	return out, nil
 }
 
 // ListPersons reads a page, newest first, without identities. f.Query is for
@@ -73,7 +82,7 @@ func (s *Store) ListPersons(ctx context.Context, tenant string, f omni.PersonFil
 
 func personView(r dbsqlc.Person) omni.Person {
 	return omni.Person{ID: r.ID, TenantID: r.TenantID, DisplayName: r.DisplayName, Phone: r.Phone, Email: r.Email,
-		CreatedAt: r.CreatedAt, UpdatedAt: r.UpdatedAt}
+		Notes: r.Notes, Labels: r.Labels, PreferredIdentityID: idOf(r.PreferredIdentityID), CreatedAt: r.CreatedAt, UpdatedAt: r.UpdatedAt}
 }
 
 func identityView(r dbsqlc.Identity) omni.Identity {

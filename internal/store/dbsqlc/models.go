@@ -370,15 +370,18 @@ type OutboundResumption struct {
 }
 
 type Person struct {
-	ID           uuid.UUID
-	TenantID     string
-	DisplayName  string
-	Phone        string
-	Email        string
-	SessionEpoch int32
-	CreatedAt    time.Time
-	UpdatedAt    time.Time
-	Search       string
+	ID                  uuid.UUID
+	TenantID            string
+	DisplayName         string
+	Phone               string
+	Email               string
+	Notes               string
+	Labels              []string
+	PreferredIdentityID uuid.NullUUID
+	SessionEpoch        int32
+	CreatedAt           time.Time
+	UpdatedAt           time.Time
+	Search              string
 }
 
 type PersonSuggestion struct {

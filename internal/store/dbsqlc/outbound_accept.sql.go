@@ -142,8 +142,8 @@ func (q *Queries) ForgetIdempotencyKeys(ctx context.Context) (int64, error) {
 
 const GetIdempotencyKey = `-- name: GetIdempotencyKey :one
 SELECT k.body_hash, k.message_id, k.started_at, m.status, m.instance_id, m.channel, m.chat_id, m.send_at, m.traceparent,
-       m.part_count
-FROM idempotency_keys k JOIN messages m ON m.id = k.message_id
+       m.part_count, c.external_id
+FROM idempotency_keys k JOIN messages m ON m.id = k.message_id JOIN chats c ON c.id = m.chat_id
 WHERE k.tenant_id = $1 AND k.key_hash = $2
 `
 
@@ -163,6 +163,7 @@ type GetIdempotencyKeyRow struct {
 	SendAt      *time.Time
 	Traceparent string
 	PartCount   int32
+	ExternalID  string
 }
 
 func (q *Queries) GetIdempotencyKey(ctx context.Context, arg GetIdempotencyKeyParams) (GetIdempotencyKeyRow, error) {
@@ -179,6 +180,7 @@ func (q *Queries) GetIdempotencyKey(ctx context.Context, arg GetIdempotencyKeyPa
 		&i.SendAt,
 		&i.Traceparent,
 		&i.PartCount,
+		&i.ExternalID,
 	)
 	return i, err
 }

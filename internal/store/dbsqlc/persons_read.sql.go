@@ -7,12 +7,13 @@ package dbsqlc
 
 import (
 	"context"
+	"time"
 
 	"github.com/google/uuid"
 )
 
 const GetPerson = `-- name: GetPerson :one
-SELECT id, tenant_id, display_name, phone, email, session_epoch, created_at, updated_at, search FROM persons WHERE id = $1 AND tenant_id = $2
+SELECT id, tenant_id, display_name, phone, email, notes, labels, preferred_identity_id, session_epoch, created_at, updated_at, search FROM persons WHERE id = $1 AND tenant_id = $2
 `
 
 type GetPersonParams struct {
@@ -29,6 +30,9 @@ func (q *Queries) GetPerson(ctx context.Context, arg GetPersonParams) (Person, e
 		&i.DisplayName,
 		&i.Phone,
 		&i.Email,
+		&i.Notes,
+		&i.Labels,
+		&i.PreferredIdentityID,
 		&i.SessionEpoch,
 		&i.CreatedAt,
 		&i.UpdatedAt,
@@ -37,45 +41,110 @@ func (q *Queries) GetPerson(ctx context.Context, arg GetPersonParams) (Person, e
 	return i, err
 }
 
-const PersonDM = `-- name: PersonDM :one
-SELECT id, tenant_id, instance_id, channel, external_id, type, name, person_id, identity_id, last_message_at, paused, paused_until, session_epoch, session_started_at, delivering, delivering_until, bot_turns, bot_turn_at, created_at, updated_at FROM chats
-WHERE instance_id = $1 AND person_id = $2 AND type = 'dm'
-ORDER BY last_message_at DESC NULLS LAST, updated_at DESC
-LIMIT 1
+const LockPerson = `-- name: LockPerson :one
+SELECT id, tenant_id, display_name, phone, email, notes, labels, preferred_identity_id, session_epoch, created_at, updated_at, search FROM persons WHERE id = $1 AND tenant_id = $2 FOR NO KEY UPDATE
 `
 
-type PersonDMParams struct {
-	InstanceID uuid.UUID
-	PersonID   uuid.NullUUID
+type LockPersonParams struct {
+	ID       uuid.UUID
+	TenantID string
 }
 
-// The chat that a person last wrote in alone, on one instance.
-func (q *Queries) PersonDM(ctx context.Context, arg PersonDMParams) (Chat, error) {
-	row := q.db.QueryRow(ctx, PersonDM, arg.InstanceID, arg.PersonID)
-	var i Chat
+func (q *Queries) LockPerson(ctx context.Context, arg LockPersonParams) (Person, error) {
+	row := q.db.QueryRow(ctx, LockPerson, arg.ID, arg.TenantID)
+	var i Person
 	err := row.Scan(
 		&i.ID,
 		&i.TenantID,
-		&i.InstanceID,
-		&i.Channel,
-		&i.ExternalID,
-		&i.Type,
-		&i.Name,
-		&i.PersonID,
-		&i.IdentityID,
-		&i.LastMessageAt,
-		&i.Paused,
-		&i.PausedUntil,
+		&i.DisplayName,
+		&i.Phone,
+		&i.Email,
+		&i.Notes,
+		&i.Labels,
+		&i.PreferredIdentityID,
 		&i.SessionEpoch,
-		&i.SessionStartedAt,
-		&i.Delivering,
-		&i.DeliveringUntil,
-		&i.BotTurns,
-		&i.BotTurnAt,
 		&i.CreatedAt,
 		&i.UpdatedAt,
+		&i.Search,
 	)
 	return i, err
+}
+
+const PersonAddresses = `-- name: PersonAddresses :many
+WITH recent AS (
+    SELECT m.identity_id, m.chat_id, m.created_at FROM messages m
+    WHERE m.person_id = $1 AND m.direction = 'inbound' AND m.kind <> 'stub' AND m.identity_id IS NOT NULL
+    ORDER BY m.created_at DESC, m.id DESC LIMIT 200
+), used AS (
+    SELECT r.identity_id, max(r.created_at)::timestamptz AS at FROM recent r GROUP BY r.identity_id
+), alone AS (
+    SELECT DISTINCT ON (r.identity_id) r.identity_id, c.external_id, c.name
+    FROM recent r JOIN chats c ON c.id = r.chat_id AND c.type = 'dm'
+    ORDER BY r.identity_id, r.created_at DESC
+)
+SELECT i.id, i.instance_id, i.platform_user_id, i.name, i.last_seen_at, n.status, n.disabled, u.at AS used_at,
+       coalesce(a.external_id, d.external_id, '')::text AS chat_external_id, coalesce(a.name, d.name, '')::text AS chat_name
+FROM identities i
+JOIN instances n ON n.id = i.instance_id AND n.deleted_at IS NULL
+LEFT JOIN used u ON u.identity_id = i.id
+LEFT JOIN alone a ON a.identity_id = i.id
+LEFT JOIN LATERAL (
+    SELECT c.external_id, c.name FROM chats c
+    WHERE c.person_id = i.person_id AND c.identity_id = i.id AND c.type = 'dm'
+    ORDER BY c.created_at DESC LIMIT 1
+) d ON true
+WHERE i.person_id = $1 AND i.tenant_id = $2
+`
+
+type PersonAddressesParams struct {
+	PersonID uuid.UUID
+	TenantID string
+}
+
+type PersonAddressesRow struct {
+	ID             uuid.UUID
+	InstanceID     uuid.UUID
+	PlatformUserID string
+	Name           string
+	LastSeenAt     time.Time
+	Status         string
+	Disabled       bool
+	UsedAt         *time.Time
+	ChatExternalID string
+	ChatName       string
+}
+
+// The accounts of a person on instances that are there, with their last use and
+// the chat with each: of their newest messages, who wrote where.
+func (q *Queries) PersonAddresses(ctx context.Context, arg PersonAddressesParams) ([]PersonAddressesRow, error) {
+	rows, err := q.db.Query(ctx, PersonAddresses, arg.PersonID, arg.TenantID)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var items []PersonAddressesRow
+	for rows.Next() {
+		var i PersonAddressesRow
+		if err := rows.Scan(
+			&i.ID,
+			&i.InstanceID,
+			&i.PlatformUserID,
+			&i.Name,
+			&i.LastSeenAt,
+			&i.Status,
+			&i.Disabled,
+			&i.UsedAt,
+			&i.ChatExternalID,
+			&i.ChatName,
+		); err != nil {
+			return nil, err
+		}
+		items = append(items, i)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
 }
 
 const PersonIdentities = `-- name: PersonIdentities :many
@@ -145,4 +214,50 @@ func (q *Queries) PersonNow(ctx context.Context, arg PersonNowParams) (uuid.UUID
 	var id uuid.UUID
 	err := row.Scan(&id)
 	return id, err
+}
+
+const UpdatePerson = `-- name: UpdatePerson :one
+UPDATE persons SET display_name = $3, phone = $4, email = $5, notes = $6, labels = $7, preferred_identity_id = $8, updated_at = clock_timestamp()
+WHERE id = $1 AND tenant_id = $2
+RETURNING id, tenant_id, display_name, phone, email, notes, labels, preferred_identity_id, session_epoch, created_at, updated_at, search
+`
+
+type UpdatePersonParams struct {
+	ID                  uuid.UUID
+	TenantID            string
+	DisplayName         string
+	Phone               string
+	Email               string
+	Notes               string
+	Labels              []string
+	PreferredIdentityID uuid.NullUUID
+}
+
+func (q *Queries) UpdatePerson(ctx context.Context, arg UpdatePersonParams) (Person, error) {
+	row := q.db.QueryRow(ctx, UpdatePerson,
+		arg.ID,
+		arg.TenantID,
+		arg.DisplayName,
+		arg.Phone,
+		arg.Email,
+		arg.Notes,
+		arg.Labels,
+		arg.PreferredIdentityID,
+	)
+	var i Person
+	err := row.Scan(
+		&i.ID,
+		&i.TenantID,
+		&i.DisplayName,
+		&i.Phone,
+		&i.Email,
+		&i.Notes,
+		&i.Labels,
+		&i.PreferredIdentityID,
+		&i.SessionEpoch,
+		&i.CreatedAt,
+		&i.UpdatedAt,
+		&i.Search,
+	)
+	return i, err
 }

@@ -8,8 +8,8 @@ ON CONFLICT (tenant_id, key_hash) DO UPDATE
 
 -- name: GetIdempotencyKey :one
 SELECT k.body_hash, k.message_id, k.started_at, m.status, m.instance_id, m.channel, m.chat_id, m.send_at, m.traceparent,
-       m.part_count
-FROM idempotency_keys k JOIN messages m ON m.id = k.message_id
+       m.part_count, c.external_id
+FROM idempotency_keys k JOIN messages m ON m.id = k.message_id JOIN chats c ON c.id = m.chat_id
 WHERE k.tenant_id = $1 AND k.key_hash = $2;
 
 -- name: MessageExists :one

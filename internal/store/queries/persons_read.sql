@@ -15,9 +15,37 @@ SELECT p.id FROM chain c JOIN persons p ON p.id = c.id WHERE p.tenant_id = @tena
 -- name: PersonIdentities :many
 SELECT * FROM identities WHERE person_id = $1 AND tenant_id = $2 ORDER BY last_seen_at DESC, id;
 
--- name: PersonDM :one
--- The chat that a person last wrote in alone, on one instance.
-SELECT * FROM chats
-WHERE instance_id = $1 AND person_id = $2 AND type = 'dm'
-ORDER BY last_message_at DESC NULLS LAST, updated_at DESC
-LIMIT 1;
+-- name: PersonAddresses :many
+-- The accounts of a person on instances that are there, with their last use and
+-- the chat with each: of their newest messages, who wrote where.
+WITH recent AS (
+    SELECT m.identity_id, m.chat_id, m.created_at FROM messages m
+    WHERE m.person_id = @person_id AND m.direction = 'inbound' AND m.kind <> 'stub' AND m.identity_id IS NOT NULL
+    ORDER BY m.created_at DESC, m.id DESC LIMIT 200
+), used AS (
+    SELECT r.identity_id, max(r.created_at)::timestamptz AS at FROM recent r GROUP BY r.identity_id
+), alone AS (
+    SELECT DISTINCT ON (r.identity_id) r.identity_id, c.external_id, c.name
+    FROM recent r JOIN chats c ON c.id = r.chat_id AND c.type = 'dm'
+    ORDER BY r.identity_id, r.created_at DESC
+)
+SELECT i.id, i.instance_id, i.platform_user_id, i.name, i.last_seen_at, n.status, n.disabled, u.at AS used_at,
+       coalesce(a.external_id, d.external_id, '')::text AS chat_external_id, coalesce(a.name, d.name, '')::text AS chat_name
+FROM identities i
+JOIN instances n ON n.id = i.instance_id AND n.deleted_at IS NULL
+LEFT JOIN used u ON u.identity_id = i.id
+LEFT JOIN alone a ON a.identity_id = i.id
+LEFT JOIN LATERAL (
+    SELECT c.external_id, c.name FROM chats c
+    WHERE c.person_id = i.person_id AND c.identity_id = i.id AND c.type = 'dm'
+    ORDER BY c.created_at DESC LIMIT 1
+) d ON true
+WHERE i.person_id = @person_id AND i.tenant_id = @tenant_id;
+
+-- name: LockPerson :one
+SELECT * FROM persons WHERE id = $1 AND tenant_id = $2 FOR NO KEY UPDATE;
+
+-- name: UpdatePerson :one
+UPDATE persons SET display_name = $3, phone = $4, email = $5, notes = $6, labels = $7, preferred_identity_id = $8, updated_at = clock_timestamp()
+WHERE id = $1 AND tenant_id = $2
+RETURNING *;
