@@ -81,7 +81,7 @@ var tenancyCases = map[string]tenancyCase{
 
 	"list-person-identities": {path: []string{"person"}},
 	"person-timeline":        {path: []string{"person"}},
-	"update-person":          {path: []string{"person"}, body: bodies["update-person"]},
+	"update-person":          {path: []string{"person"}, body: `{"preferredIdentityId":"{{identity}}"}`},
 
 	"merge-persons":      {body: `{"sourcePersonId":"{{person}}","targetPersonId":"{{second person}}"}`},
 	"link-identity":      {body: `{"identityId":"{{identity}}","personId":"{{second person}}"}`},

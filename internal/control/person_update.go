@@ -64,11 +64,11 @@ func (s *Persons) Update(ctx context.Context, who *omni.APIKey, id uuid.UUID, pa
 func (c *checks) personField(who *omni.APIKey, p *omni.Person, name string, raw json.RawMessage) {
 	switch name {
 	case "displayName":
-		c.line(name, raw, maxPersonName, &p.DisplayName)
+		c.readLine(name, raw, maxPersonName, &p.DisplayName)
 	case "notes":
-		c.text(name, raw, maxNotes, &p.Notes)
+		c.readText(name, raw, maxNotes, &p.Notes)
 	case "phone":
-		if c.line(name, raw, maxPersonName, &p.Phone) && p.Phone != "" {
+		if c.readLine(name, raw, maxPersonName, &p.Phone) && p.Phone != "" {
 			e164, ok := omni.NormalizePhone(p.Phone)
 			if !ok {
 				c.add(name, "must be a phone number with its country's code, such as +5511987654321")
@@ -76,7 +76,7 @@ func (c *checks) personField(who *omni.APIKey, p *omni.Person, name string, raw 
 			p.Phone = e164
 		}
 	case "email":
-		if c.line(name, raw, maxEmail, &p.Email) && p.Email != "" {
+		if c.readLine(name, raw, maxEmail, &p.Email) && p.Email != "" {
 			email := omni.VerifiedEmail(p.Email)
 			if email == "" {
 				c.add(name, "must be an e-mail address")
@@ -92,8 +92,8 @@ func (c *checks) personField(who *omni.APIKey, p *omni.Person, name string, raw 
 	}
 }
 
-// text reads a text; null is none.
-func (c *checks) text(field string, raw json.RawMessage, most int, into *string) bool {
+// readText reads a text; null is none.
+func (c *checks) readText(field string, raw json.RawMessage, most int, into *string) bool {
 	var v *string
 	switch {
 	case json.Unmarshal(raw, &v) != nil:
@@ -116,10 +116,10 @@ func (c *checks) text(field string, raw json.RawMessage, most int, into *string)
 	return true
 }
 
-// line reads a text of one line.
-func (c *checks) line(field string, raw json.RawMessage, most int, into *string) bool {
+// readLine reads a text of one line.
+func (c *checks) readLine(field string, raw json.RawMessage, most int, into *string) bool {
 	var text string
-	if !c.text(field, raw, most, &text) {
+	if !c.readText(field, raw, most, &text) {
 		return false
 	}
 	if strings.ContainsFunc(text, unicode.IsControl) {

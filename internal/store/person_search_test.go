@@ -23,10 +23,10 @@ func crowd(t *testing.T, st *store.Store, n int, name string) (instance uuid.UUI
 	t.Helper()
 	instance = uuid.New()
 	for _, sql := range []string{
-		`INSERT INTO persons (id, display_name, created_at)
-		 SELECT md5($2 || 'p' || i)::uuid, replace($2, '%', i::text), timestamptz '2026-01-01' + i * interval '1 s' FROM generate_series(1, $3::int) i WHERE $1::uuid IS NOT NULL`,
-		`INSERT INTO identities (id, instance_id, channel, platform_user_id, person_id, name)
-		 SELECT md5($2 || 'i' || i)::uuid, $1, 'custom', $2 || i, md5($2 || 'p' || i)::uuid, replace($2, '%', i::text) FROM generate_series(1, $3::int) i`,
+		`INSERT INTO persons (tenant_id, id, display_name, created_at)
+		 SELECT 'default', md5($2 || 'p' || i)::uuid, replace($2, '%', i::text), timestamptz '2026-01-01' + i * interval '1 s' FROM generate_series(1, $3::int) i WHERE $1::uuid IS NOT NULL`,
+		`INSERT INTO identities (tenant_id, id, instance_id, channel, platform_user_id, person_id, name)
+		 SELECT 'default', md5($2 || 'i' || i)::uuid, $1, 'custom', $2 || i, md5($2 || 'p' || i)::uuid, replace($2, '%', i::text) FROM generate_series(1, $3::int) i`,
 	} {
 		_, err := st.Pool().Exec(t.Context(), sql, instance, name, n)
 		require.NoError(t, err)
@@ -134,10 +134,10 @@ func TestPeopleAreReadThroughIndexes(t *testing.T) {
 	st := openStore(t)
 	instance := crowd(t, st, 10_000, "Walker %")
 	for _, sql := range []string{
-		`INSERT INTO chats (id, instance_id, channel, external_id, person_id)
-		 SELECT md5('c' || i)::uuid, $1, 'custom', i::text, md5('Walker %p' || i)::uuid FROM generate_series(1, 1000) i`,
-		`INSERT INTO messages (id, instance_id, channel, chat_id, person_id, direction, content, status)
-		 SELECT gen_random_uuid(), $1, 'custom', md5('c' || i % 1000)::uuid, CASE WHEN i % 3 > 0 THEN md5('Walker %p' || i % 1000)::uuid END,
+		`INSERT INTO chats (tenant_id, id, instance_id, channel, external_id, person_id)
+		 SELECT 'default', md5('c' || i)::uuid, $1, 'custom', i::text, md5('Walker %p' || i)::uuid FROM generate_series(1, 1000) i`,
+		`INSERT INTO messages (tenant_id, id, instance_id, channel, chat_id, person_id, direction, content, status)
+		 SELECT 'default', gen_random_uuid(), $1, 'custom', md5('c' || i % 1000)::uuid, CASE WHEN i % 3 > 0 THEN md5('Walker %p' || i % 1000)::uuid END,
 		        'inbound', '{}', 'ignored' FROM generate_series(1, 10000) i`,
 	} {
 		_, err := st.Pool().Exec(t.Context(), sql, instance)
