@@ -47,5 +47,6 @@ type Capabilities struct {
 	TypingSeconds  float64               `json:"typingSeconds,omitempty"` // how long one indicator is shown; 0: about 5
 	SendPerSecond  float64               `json:"sendPerSecond"`           // per instance, 0: no limit known
 	ChatPerSecond  float64               `json:"sendPerSecondPerChat"`    // per chat, 0: no limit known
+	EditPerSecond  float64               `json:"editPerSecond,omitempty"` // how often one message may be edited while it is being written; 0: it is not
 	GroupPerMinute int                   `json:"sendPerMinutePerGroup"`   // per group, beside the chat's; 0: no limit known
 }

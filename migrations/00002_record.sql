@@ -190,6 +190,7 @@ BEGIN
     WHERE instance_id = p_instance AND direction = 'outbound' AND external_id = p_external AND external_id <> ''
       AND array_position(ARRAY['unknown', 'sending', 'sent', 'delivered', 'read'], status)
         < array_position(ARRAY['unknown', 'sending', 'sent', 'delivered', 'read'], p_status)
+      AND NOT (status = 'sending' AND shown IS NOT NULL) -- it is still being written: its first text arrived
     RETURNING * INTO m;
     IF NOT FOUND THEN
         RETURN false;

@@ -384,7 +384,7 @@ BEGIN
     PERFORM FROM chats WHERE id = p_chat FOR NO KEY UPDATE;
     -- Most often nothing has happened since, and the first stored answer is this one.
     UPDATE turns SET answer = p_answer, part_count = jsonb_array_length(p_parts), agent_ms = CASE WHEN answer IS NULL THEN p_agent_ms END,
-        due_at = turn_due(due_at, p_deliver_within)
+        due_at = turn_due(due_at, p_deliver_within), sender = NULL
     WHERE id = p_turn AND workflow_id = p_workflow AND epoch = p_epoch AND turns.state = 'answering' AND part_count IS NULL
     RETURNING * INTO t;
     IF NOT FOUND THEN
@@ -397,16 +397,19 @@ BEGIN
         RETURN;
     END IF;
     state := 'closed'; parts := t.part_count;
+    IF t.live THEN
+        p_parts := live_adopt(t, p_parts);
+    END IF;
     INSERT INTO messages (id, tenant_id, instance_id, channel, chat_id, person_id, identity_id, direction, content, text, status, turn_id,
                           correlation_id, part_index, part_count, reply_to, reply_to_external)
     -- After a retry the id may be that of a part of the fallback text.
-    SELECT CASE WHEN t.epoch > 1 AND EXISTS (SELECT FROM messages o WHERE o.id = p_part_ids[x.n]) THEN uuid_v7() ELSE p_part_ids[x.n] END,
+    SELECT CASE WHEN (t.epoch > 1 OR t.live) AND EXISTS (SELECT FROM messages o WHERE o.id = p_part_ids[x.n]) THEN uuid_v7() ELSE p_part_ids[x.n] END,
            t.tenant_id, t.instance_id, t.channel, t.chat_id, m.person_id, m.identity_id, 'outbound', x.content,
            coalesce(x.content ->> 'text', ''), 'queued', t.id, t.leader, x.n::int - 1, parts,
            CASE WHEN t.follows IS NULL THEN t.leader END,
            CASE WHEN t.follows IS NOT NULL THEN '' WHEN m.kind = 'reaction' THEN m.reply_to_external ELSE m.external_id END
     FROM jsonb_array_elements(p_parts) WITH ORDINALITY AS x(content, n), messages m
-    WHERE m.id = t.leader;
+    WHERE m.id = t.leader AND x.content <> 'null';
     IF t.agent_ms IS NULL THEN -- a follow-up's own text: no agent was asked
         RETURN;
     END IF;

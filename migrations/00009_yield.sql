@@ -137,7 +137,7 @@ BEGIN
     END IF;
     -- The receipt of a part under way will say what the platform calls it.
     IF now_ < r.received_at + p_wait
-       AND EXISTS (SELECT FROM messages WHERE chat_id = r.chat_id AND direction = 'outbound' AND status = 'sending'
+       AND EXISTS (SELECT FROM messages WHERE chat_id = r.chat_id AND direction = 'outbound' AND status = 'sending' AND external_id = ''
                      AND (created_at > now_ - interval '1 day' OR send_at > now_ - interval '1 day')) THEN
         state := 'wait';
         RETURN;

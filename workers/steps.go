@@ -5,6 +5,7 @@ import (
 
 	"github.com/google/uuid"
 
+	"github.com/omnihub/omni/activities"
 	"github.com/omnihub/omni/activities/access"
 	"github.com/omnihub/omni/activities/agent"
 	"github.com/omnihub/omni/activities/deliver"
@@ -42,7 +43,7 @@ func newSteps(d Deps) steps {
 			Cancels: d.Bus, AgentHere: d.AgentHere},
 		agent: &agent.Activities{Store: store, Provider: d.Providers, Instances: d.Instances, Agents: d.agents(), Cancels: d.Bus,
 			Capabilities: capabilities, CheckURL: d.CheckURL, Quick: d.Latencies.agents(d), Deliveries: &d.Latencies.channels,
-			Sender: sender, Typer: typer{gateway}, Streams: d.Bus, Observe: d.Metrics.Agent},
+			Sender: sender, Typer: typer{gateway}, Live: live{sender}, Streams: d.Bus, Observe: d.Metrics.Agent},
 		deliver: sender,
 	}
 }
@@ -54,6 +55,16 @@ func capabilities(channelType string) channels.Capabilities {
 		return c.Info().Capabilities
 	}
 	return channels.Capabilities{Send: []message.ContentType{message.TypeText}, LengthUnit: channels.UnitRunes, Markup: channels.MarkupPlain}
+}
+
+// live shows answers while they are being said, by the code that delivers them.
+type live struct{ *deliver.Activities }
+
+func (l live) WriteLive(ctx context.Context, turn activities.TurnRef, chat message.ChatType, split func(string) []string) agent.LiveWriter {
+	if w := l.Activities.WriteLive(ctx, turn, chat, split); w != nil {
+		return w
+	}
+	return nil
 }
 
 // typer shows the typing indicator through the gateway.

@@ -50,6 +50,25 @@ type Typer interface {
 	Typing(ctx context.Context, channelType string, instanceID uuid.UUID, chat message.Chat) error
 }
 
+// Live shows an answer in its chat while it is being said, where the channel
+// can edit what it has sent.
+type Live interface {
+	// WriteLive begins; nil where the channel cannot. split makes the parts of a
+	// text as the whole answer's will be made.
+	WriteLive(ctx context.Context, turn activities.TurnRef, chat message.ChatType, split func(text string) []string) LiveWriter
+	// RetireLive takes back what is shown of a turn and is not in its answer.
+	RetireLive(ctx context.Context, turn activities.TurnRef, answer []message.Content) error
+	// SettleLive leaves what is shown of a turn that gets no answer as it is.
+	SettleLive(ctx context.Context, turn activities.TurnRef) error
+}
+
+// LiveWriter writes one answer.
+type LiveWriter interface {
+	Hear(text string)
+	Stop()                       // and wait: nothing is shown afterwards
+	Release(ctx context.Context) // after Stop: others may go on
+}
+
 // Streams tells whoever listens now what an agent is saying. It does not wait,
 // and nothing depends on it.
 type Streams interface {
@@ -81,6 +100,7 @@ type Activities struct {
 	Deliveries   *omni.Latencies // by channel, as package deliver keeps them
 	Sender       Sender          // nil: the delivery claims all parts itself
 	Typer        Typer           // nil: no indicator while the agent thinks
+	Live         Live            // nil: answers are shown when they are whole
 	Streams      Streams         // nil: nobody is told what is being said
 	Observe      Observer        // nil: nobody listens
 }

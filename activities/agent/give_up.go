@@ -31,7 +31,7 @@ func (a *Activities) GiveUp(ctx context.Context, in activities.GiveUpInput) (act
 	c.inst, err = a.Instances.Get(ctx, in.Turn.InstanceID)
 	switch {
 	case errors.Is(err, omni.ErrNotFound):
-		return activities.ReplyOutput{State: activities.StateClosed}, nil
+		return activities.ReplyOutput{State: activities.StateClosed}, a.settle(ctx, in.Turn)
 	case err != nil:
 		return activities.ReplyOutput{}, fmt.Errorf("reading instance %s: %w", in.Turn.InstanceID, err)
 	}
@@ -39,10 +39,24 @@ func (a *Activities) GiveUp(ctx context.Context, in activities.GiveUpInput) (act
 		return activities.ReplyOutput{}, err
 	}
 	if c.inst.Settings.Agent == nil || c.inst.Settings.Agent.FallbackText == "" {
-		return activities.ReplyOutput{State: activities.StateClosed}, nil
+		return activities.ReplyOutput{State: activities.StateClosed}, a.settle(ctx, in.Turn)
 	}
 	text := omni.CleanText(c.inst.Settings.Agent.FallbackText)
-	return c.store(ctx, omni.Answer{Text: text, Parts: c.parts(text), Details: map[string]any{"fallback": true}})
+	fallback := c.parts(text)
+	if a.Live != nil && c.inst.Settings.Agent.Streaming {
+		if err := a.Live.RetireLive(ctx, in.Turn, fallback); err != nil {
+			return activities.ReplyOutput{}, err
+		}
+	}
+	return c.store(ctx, omni.Answer{Text: text, Parts: fallback, Details: map[string]any{"fallback": true}})
+}
+
+// settle leaves what was shown of an answer that never became whole.
+func (a *Activities) settle(ctx context.Context, turn activities.TurnRef) error {
+	if a.Live == nil {
+		return nil
+	}
+	return a.Live.SettleLive(ctx, turn)
 }
 
 // attempts counts the calls that failed. Those that might have been repeated

@@ -41,7 +41,17 @@ func (a *Activities) Reply(ctx context.Context, in activities.ReplyInput) (activ
 		return activities.ReplyOutput{}, fmt.Errorf("listening for the cancel of turn %s: %w", in.Turn.TurnID, err)
 	}
 	defer stop()
+	out, err := c.reply(ctx)
+	if err == nil && out.State == activities.StateCancelled && c.Live != nil {
+		// Also where a former process was cut off while it showed something.
+		settling, cancel := context.WithTimeout(context.WithoutCancel(ctx), 20*time.Second)
+		defer cancel()
+		err = c.Live.SettleLive(settling, c.turn)
+	}
+	return out, err
+}
 
+func (c *call) reply(ctx context.Context) (activities.ReplyOutput, error) {
 	req, done, err := c.request(ctx)
 	if err == nil && done != nil {
 		return *done, nil
@@ -61,9 +71,16 @@ func (a *Activities) Reply(ctx context.Context, in activities.ReplyInput) (activ
 			return c.lost(ctx)
 		}
 	}
-	said := c.speech(&req)
+	return c.respond(ctx, req)
+}
+
+// respond asks the agent and stores what it says.
+func (c *call) respond(ctx context.Context, req omni.AgentRequest) (activities.ReplyOutput, error) {
+	said, live := c.speech(&req), c.live(ctx, &req)
 	defer said.end(omni.StreamFailed) // unless it ended otherwise
+	defer live.release(ctx)
 	answer, err := c.ask(ctx, req)
+	live.stop()
 	if errors.Is(err, errLater) {
 		return c.await(ctx)
 	}
@@ -73,31 +90,19 @@ func (a *Activities) Reply(ctx context.Context, in activities.ReplyInput) (activ
 		}
 		return c.failed(ctx, err)
 	}
+	if err := live.retire(ctx, answer.Parts); err != nil {
+		return activities.ReplyOutput{}, err
+	}
 	out, err := c.store(ctx, answer)
 	switch {
 	case err != nil:
 	case out.State == activities.StateClosed:
+		live.handOn()
 		said.end(omni.StreamDone)
 	default:
 		said.end(omni.StreamCancelled)
 	}
 	return out, err
-}
-
-// speech has the call told on while it lasts, where the agent is to stream.
-func (c *call) speech(req *omni.AgentRequest) *speech {
-	if c.Streams == nil || !c.agent.Streaming {
-		return nil
-	}
-	first := omni.AgentStream{TenantID: c.turn.TenantID, TurnID: c.turn.TurnID, InstanceID: c.turn.InstanceID, ChatID: c.turn.ChatID,
-		MessageID: c.turn.Leader, PersonID: req.Messages[0].PersonID}
-	said := newSpeech(first, func(f omni.AgentStream) {
-		if b, err := f.CloudEvent(); err == nil {
-			_ = c.Streams.PublishAgentStream(f.TurnID, b) // nobody waits for it
-		}
-	})
-	req.OnDelta = said.hear
-	return said
 }
 
 // configure reads who answers. An instance that is gone, or that lost its
@@ -246,6 +251,16 @@ func (c *call) observe(ctx context.Context, took time.Duration, err error) {
 func (c *call) parts(text string) []message.Content {
 	return omni.ContentParts(message.Content{Type: message.TypeText, Text: text}, c.Capabilities(c.turn.Channel),
 		c.inst.Settings.Messaging.EnableAutoSplit)
+}
+
+// texts are the texts of the parts.
+func (c *call) texts(text string) []string {
+	parts := c.parts(text)
+	texts := make([]string, len(parts))
+	for i, p := range parts {
+		texts[i] = p.Text
+	}
+	return texts
 }
 
 // store writes the answer; the row says whether the turn is still ours.

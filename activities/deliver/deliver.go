@@ -27,6 +27,14 @@ type Store interface {
 	// PartLength returns the characters of a part, 0 where there is none.
 	PartLength(ctx context.Context, turn uuid.UUID, index int) (int, error)
 	ReceiptPart(ctx context.Context, p omni.ReceiptParams) (finished bool, wake []string, err error)
+	// Live parts: see omni.LivePart.
+	ClaimLive(ctx context.Context, c omni.LiveClaim) (omni.LivePart, error)
+	ShownLive(ctx context.Context, t omni.LiveText) (mine bool, err error)
+	LiveParts(ctx context.Context, turn uuid.UUID) ([]omni.LivePart, error)
+	LivePart(ctx context.Context, id uuid.UUID) (*omni.LivePart, error)
+	SettleLive(ctx context.Context, chat, id uuid.UUID, externalID, reason string, deleted bool) error
+	ReplaceLive(ctx context.Context, chat, id uuid.UUID, rest bool, reason string) error
+
 	RenewSender(ctx context.Context, chat, unit uuid.UUID, sender string) error
 	ReleaseSender(ctx context.Context, chat, unit uuid.UUID, sender string) error
 }
@@ -163,7 +171,7 @@ func (d *delivery) claim(ctx context.Context) (omni.PartClaim, error) {
 }
 
 func (d *delivery) outbound(c omni.PartClaim) message.Outbound {
-	return message.Outbound{ID: c.MessageID.String(), Key: c.MessageID.String(), Kind: message.KindMessage, Chat: c.Chat,
+	return message.Outbound{ID: c.MessageID.String(), Key: c.SendKey(), Kind: message.KindMessage, Chat: c.Chat,
 		Content: c.Content, Part: c.Part, ReplyTo: c.ReplyTo}
 }
 

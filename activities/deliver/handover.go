@@ -4,6 +4,7 @@ import (
 	"context"
 	"time"
 
+	"github.com/omnihub/omni/activities"
 	"github.com/omnihub/omni/channels"
 	"github.com/omnihub/omni/channels/message"
 	"github.com/omnihub/omni/internal/omni"
@@ -11,12 +12,8 @@ import (
 
 func (d *delivery) handOver(ctx context.Context, c omni.PartClaim) (message.Receipt, error) {
 	started := time.Now()
-	deadline := started.Add(sendTimeout)
-	if at, ok := ctx.Deadline(); ok && at.Before(deadline) {
-		deadline = at
-	}
 	defer d.withdrawing(c)()
-	r, err := d.Gateway.Send(ctx, d.in.Turn.Channel, d.in.Turn.InstanceID, channels.OpSend, d.outbound(c), deadline)
+	r, err := d.Gateway.Send(ctx, d.in.Turn.Channel, d.in.Turn.InstanceID, channels.OpSend, d.outbound(c), d.deadline(ctx))
 	took := time.Since(started)
 	if err != nil {
 		d.Observe(ctx, d.in.Turn.Channel, "failed", took)
@@ -25,6 +22,15 @@ func (d *delivery) handOver(ctx context.Context, c omni.PartClaim) (message.Rece
 	d.Latencies.Observe(d.in.Turn.Channel, took)
 	d.Observe(ctx, d.in.Turn.Channel, "sent", took)
 	return r, nil
+}
+
+// deadline is until when the gateway may begin what it is asked for now.
+func (d *delivery) deadline(ctx context.Context) time.Time {
+	deadline := time.Now().Add(sendTimeout)
+	if at, ok := ctx.Deadline(); ok && at.Before(deadline) {
+		return at
+	}
+	return deadline
 }
 
 // withdrawing takes a part that still waits at the gateway back as soon as its
@@ -40,16 +46,16 @@ func (d *delivery) withdrawing(c omni.PartClaim) (stop func()) {
 		case <-done:
 		case <-d.cut:
 			// A withdrawal that gets lost costs one bubble, like one that comes late.
-			_ = d.Gateway.Withdraw(d.in.Turn.Channel, d.in.Turn.InstanceID, c.MessageID.String())
+			_ = d.Gateway.Withdraw(d.in.Turn.Channel, d.in.Turn.InstanceID, c.SendKey())
 		}
 	}()
 	return func() { close(done); <-stopped }
 }
 
-// remembered asks the gateway what became of a part: its receipt, or why it was
+// remembered asks the gateway what became of a key: its receipt, or why it was
 // certainly not sent. Neither: nothing is remembered, or nobody can be asked.
-func (d *delivery) remembered(ctx context.Context, c omni.PartClaim) (*message.Receipt, *channels.SendError) {
-	reply, err := d.Gateway.Outcome(ctx, d.in.Turn.Channel, d.in.Turn.InstanceID, c.MessageID.String())
+func (a *Activities) remembered(ctx context.Context, turn activities.TurnRef, key string) (*message.Receipt, *channels.SendError) {
+	reply, err := a.Gateway.Outcome(ctx, turn.Channel, turn.InstanceID, key)
 	switch {
 	case err != nil || reply == nil:
 		return nil, nil //nolint:nilerr // as said: what cannot be asked is not known
@@ -65,7 +71,7 @@ func (d *delivery) remembered(ctx context.Context, c omni.PartClaim) (*message.R
 // gateway may remember; a channel that takes a client id is simply asked
 // again with the same one; else it is unknown.
 func (d *delivery) resume(ctx context.Context, c omni.PartClaim) (message.Receipt, error) {
-	switch receipt, refused := d.remembered(ctx, c); {
+	switch receipt, refused := d.remembered(ctx, d.in.Turn, c.SendKey()); {
 	case receipt != nil:
 		return *receipt, nil
 	case refused != nil:
@@ -78,6 +84,11 @@ func (d *delivery) resume(ctx context.Context, c omni.PartClaim) (message.Receip
 		}
 		return d.handOver(ctx, c)
 	}
+	return d.resumeUnknown(ctx, c)
+}
+
+// resumeUnknown is for a part of which nobody knows whether it was handed over.
+func (d *delivery) resumeUnknown(ctx context.Context, c omni.PartClaim) (message.Receipt, error) {
 	unknown := &channels.SendError{Kind: channels.ErrUnknown, Reason: "a former sender may have sent it"}
 	resend, err := d.mayResend(ctx, c, unknown)
 	if err != nil {

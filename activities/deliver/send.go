@@ -122,6 +122,17 @@ func ended(c omni.PartClaim) activities.SendOutput {
 
 // part brings one claimed part to a receipt. more: the next one may be claimed.
 func (d *delivery) part(ctx context.Context, c omni.PartClaim) (out activities.SendOutput, more bool, err error) {
+	live, err := d.live(ctx, c)
+	if err != nil {
+		return out, false, err
+	}
+	switch {
+	case live == nil:
+	case live.Bubble > 0: // as any other part, by now
+		c.Bubble, c.Content.Text = live.Bubble, restOf(c.Content.Text, live.Shown)
+	case live.ExternalID != "" || c.State == "resume":
+		return d.finish(ctx, c, live)
+	}
 	var receipt message.Receipt
 	if c.State == "resume" {
 		receipt, err = d.resume(ctx, c)
@@ -131,6 +142,11 @@ func (d *delivery) part(ctx context.Context, c omni.PartClaim) (out activities.S
 	if err == nil {
 		return d.sent(ctx, c, receipt)
 	}
+	return d.unfinished(ctx, c, err)
+}
+
+// unfinished goes on after a hand-over without a receipt.
+func (d *delivery) unfinished(ctx context.Context, c omni.PartClaim, err error) (out activities.SendOutput, more bool, _ error) {
 	var send *channels.SendError
 	if !errors.As(err, &send) {
 		return out, false, err

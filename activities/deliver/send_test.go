@@ -22,6 +22,8 @@ import (
 // platform that does as it is told. What the functions of the database decide
 // is tested against Postgres, in package store.
 type script struct {
+	deliver.Store // what the script does not play
+
 	mu       sync.Mutex
 	parts    []omni.PartClaim
 	status   []string
@@ -115,6 +117,9 @@ func (s *script) ReceiptPart(_ context.Context, p omni.ReceiptParams) (bool, []s
 	}
 	return sent, nil, nil
 }
+
+// LivePart: nothing is written while the agent speaks.
+func (s *script) LivePart(context.Context, uuid.UUID) (*omni.LivePart, error) { return nil, nil } //nolint:nilnil // as documented
 
 func (s *script) RenewSender(context.Context, uuid.UUID, uuid.UUID, string) error { return nil }
 

@@ -39,6 +39,7 @@ func (Channel) Info() channels.Info {
 			Markup:         channels.MarkupVerbatim,
 			IdempotentSend: true,
 			Edit:           true,
+			EditPerSecond:  1, // each is a call
 			Delete:         true,
 			React:          true,
 			Typing:         true,

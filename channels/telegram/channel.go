@@ -62,6 +62,7 @@ func (Channel) Info() channels.Info {
 			Webhook:       true,
 			// https://core.telegram.org/bots/faq, "My bot is hitting limits"
 			SendPerSecond:  30,
+			EditPerSecond:  1,
 			ChatPerSecond:  1,
 			GroupPerMinute: 20,
 		},

@@ -54,6 +54,7 @@ func (Channel) Info() channels.Info {
 			Markup:         channels.MarkupPlain,
 			IdempotentSend: true,
 			Edit:           true,
+			EditPerSecond:  4,
 			Delete:         true,
 			Typing:         true,
 			TypingSeconds:  6, // page.js

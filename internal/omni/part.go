@@ -1,6 +1,7 @@
 package omni
 
 import (
+	"strconv"
 	"time"
 
 	"github.com/google/uuid"
@@ -33,7 +34,16 @@ type PartClaim struct {
 	Wait      time.Duration
 	Sent      int
 	Status    string // stopped: of the part that stopped it
+	Bubble    int    // times that it was begun anew, under another key
 	Error     string
+}
+
+// SendKey is the idempotency key under which the part is handed over.
+func (c PartClaim) SendKey() string {
+	if c.Bubble == 0 {
+		return c.MessageID.String()
+	}
+	return c.MessageID.String() + "/" + strconv.Itoa(c.Bubble)
 }
 
 // ClaimParams are the parameters of ClaimPart and ClaimOutbound. Sender is

@@ -26,7 +26,7 @@ const (
 // call names what it knows of Chat, Message and Platform.
 type moment struct {
 	When     string    `json:"when"`
-	Point    string    `json:"point"` // the method of the store, or "Send"
+	Point    string    `json:"point"` // the method of the store, or "Send", or "Edit"
 	Chat     uuid.UUID `json:"chat"`
 	Message  uuid.UUID `json:"message"`
 	Platform string    `json:"platform"` // the platform's id of the chat
@@ -159,6 +159,28 @@ func (s probedStore) ReceiptPart(ctx context.Context, p omni.ReceiptParams) (fin
 	return finished, wake, err
 }
 
+func (s probedStore) ClaimLive(ctx context.Context, c omni.LiveClaim) (p omni.LivePart, err error) {
+	err = s.around(ctx, moment{Point: "ClaimLive", Chat: c.ChatID}, func() error {
+		p, err = s.StepStore.ClaimLive(ctx, c)
+		return err
+	})
+	return p, err
+}
+
+func (s probedStore) ShownLive(ctx context.Context, t omni.LiveText) (mine bool, err error) {
+	err = s.around(ctx, moment{Point: "ShownLive", Chat: t.ChatID}, func() error {
+		mine, err = s.StepStore.ShownLive(ctx, t)
+		return err
+	})
+	return mine, err
+}
+
+func (s probedStore) SettleLive(ctx context.Context, chat, id uuid.UUID, externalID, reason string, deleted bool) error {
+	return s.around(ctx, moment{Point: "SettleLive", Chat: chat, Message: id}, func() error {
+		return s.StepStore.SettleLive(ctx, chat, id, externalID, reason, deleted)
+	})
+}
+
 func (s probedStore) FinishTurn(ctx context.Context, p omni.FinishParams) (outcome string, wake []string, err error) {
 	err = s.around(ctx, moment{Point: "FinishTurn", Chat: p.ChatID}, func() error {
 		outcome, wake, err = s.StepStore.FinishTurn(ctx, p)
@@ -204,6 +226,9 @@ type probedGateway struct {
 func (g probedGateway) Send(ctx context.Context, channelType string, instanceID uuid.UUID, op channels.Operation, out message.Outbound,
 	deadline time.Time) (message.Receipt, error) {
 	m := moment{When: before, Point: "Send", Platform: out.Chat.ID, Instance: instanceID}
+	if op == channels.OpEdit {
+		m.Point = "Edit"
+	}
 	g.probe(ctx, m)
 	receipt, err := g.Gateway.Send(ctx, channelType, instanceID, op, out, deadline)
 	m.When = after
