@@ -41,6 +41,9 @@ func VerifiedPhone(given string) string {
 // none.
 func VerifiedEmail(given string) string {
 	given = strings.TrimSpace(given)
+	if len(given) > 254 { // no server takes a longer one
+		return ""
+	}
 	a, err := mail.ParseAddress(given)
 	if err != nil || a.Address != given || a.Name != "" {
 		return ""

@@ -72,32 +72,32 @@ func (s *Store) claim(ctx context.Context, batch []*omni.Envelope) error {
 
 func (s *Store) claimRows(ctx context.Context, rows []claimRow) error {
 	// What cannot be compared links nobody: recording keeps it as it was given.
-	comparable := rows[:0:0]
+	linking := rows[:0:0]
 	last := map[uuid.UUID]int{}
 	for _, r := range rows {
 		if r.PhoneKey == "" && r.EmailKey == "" {
 			continue
 		}
 		if n, ok := last[r.IdentityID]; ok {
-			comparable[n] = r // the newest stands
+			linking[n] = r // the newest stands
 			continue
 		}
-		last[r.IdentityID] = len(comparable)
-		comparable = append(comparable, r)
+		last[r.IdentityID] = len(linking)
+		linking = append(linking, r)
 	}
-	if len(comparable) == 0 {
+	if len(linking) == 0 {
 		return nil
 	}
-	p, err := json.Marshal(comparable)
+	p, err := json.Marshal(linking)
 	if err != nil {
-		return fmt.Errorf("encoding what %d accounts have shown: %w", len(comparable), err)
+		return fmt.Errorf("encoding what %d accounts have shown: %w", len(linking), err)
 	}
 	err = givingWay(ctx, func() error {
 		_, err := s.pool.Exec(ctx, `SELECT identities_claim($1)`, p)
 		return err
 	})
 	if err != nil {
-		return fmt.Errorf("linking %d accounts by what they have shown: %w", len(comparable), err)
+		return fmt.Errorf("linking %d accounts by what they have shown: %w", len(linking), err)
 	}
 	return nil
 }
