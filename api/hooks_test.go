@@ -6,6 +6,7 @@ import (
 	"errors"
 	"io"
 	"net/http"
+	"net/http/httptest"
 	"strings"
 	"testing"
 
@@ -111,4 +112,30 @@ func TestReadinessNamesThePartThatIsDown(t *testing.T) {
 		require.Contains(t, string(a.body), `"name":"stuck","status":"down"`)
 	}
 	require.Equal(t, http.StatusOK, h.call("", http.MethodGet, "/healthz", nil).status)
+}
+
+func TestAStrangersBodyIsNotRead(t *testing.T) {
+	t.Parallel()
+	h := newHub(t)
+	h.hooks.unknown = omni.ErrNotFound
+	body := &countedBody{left: 10 << 20}
+	req := httptest.NewRequestWithContext(t.Context(), http.MethodPost, "/webhook/custom/"+unknownUUID, body)
+	w := httptest.NewRecorder()
+	h.svc.Handler().ServeHTTP(w, req)
+	require.Equal(t, http.StatusNotFound, w.Code)
+	require.Equal(t, "close", w.Header().Get("Connection"))
+	require.Zero(t, body.read)
+}
+
+// countedBody counts what is read of it.
+type countedBody struct{ left, read int }
+
+func (b *countedBody) Read(p []byte) (int, error) {
+	n := min(len(p), b.left)
+	b.left -= n
+	b.read += n
+	if n == 0 {
+		return 0, io.EOF
+	}
+	return n, nil
 }

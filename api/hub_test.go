@@ -154,7 +154,11 @@ type hooksFake struct {
 	resp channels.WebhookResponse
 	err  error
 	page http.Handler
+
+	unknown error // what Find answers
 }
+
+func (h *hooksFake) Find(context.Context, string, string) error { return h.unknown }
 
 func (h *hooksFake) Webhook(_ context.Context, _, _ string, req channels.WebhookRequest) (channels.WebhookResponse, error) {
 	h.mu.Lock()
@@ -172,6 +176,11 @@ func (h *hooksFake) Page(string) (http.Handler, error) {
 
 func newHub(t *testing.T, change ...func(*api.Deps)) *hub {
 	t.Helper()
+	return newHubWith(t, func(*control.Deps) {}, change...)
+}
+
+func newHubWith(t *testing.T, use func(*control.Deps), change ...func(*api.Deps)) *hub {
+	t.Helper()
 	st, err := store.Open(t.Context(), testkit.Postgres(t), 12)
 	require.NoError(t, err)
 	t.Cleanup(st.Close)
@@ -181,8 +190,10 @@ func newHub(t *testing.T, change ...func(*api.Deps)) *hub {
 	h := &hub{t: t, store: st, engine: &engine{}, bus: &announcer{}, hooks: &hooksFake{}, caller: &agentCaller{}}
 	log := slog.New(slog.NewTextHandler(testWriter{t}, &slog.HandlerOptions{Level: slog.LevelWarn}))
 	h.checks = []control.Check{{Name: "postgres", Func: st.Ping}}
-	h.control = control.New(control.Deps{Store: st, Engine: h.engine, Workflows: h.engine, Announcer: h.bus, Inbound: h.bus, Agents: h.caller, Log: log,
-		APIKey: adminKey, UI: control.TemporalUI{URL: temporalUI, Namespace: "default"}, Checks: h.checks})
+	uses := control.Deps{Store: st, Engine: h.engine, Workflows: h.engine, Announcer: h.bus, Inbound: h.bus, Agents: h.caller, Log: log,
+		APIKey: adminKey, UI: control.TemporalUI{URL: temporalUI, Namespace: "default"}, Checks: h.checks}
+	use(&uses)
+	h.control = control.New(uses)
 	deps := api.Deps{Addr: "127.0.0.1:0", Version: "test", Log: log, Hooks: h.hooks, Events: st, Rate: -1, Control: h.control}
 	for _, f := range change {
 		f(&deps)

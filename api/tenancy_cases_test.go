@@ -83,6 +83,15 @@ var tenancyCases = map[string]tenancyCase{
 	"person-timeline":        {path: []string{"person"}},
 	"update-person":          {path: []string{"person"}, body: `{"preferredIdentityId":"{{identity}}"}`},
 
+	"list-access-rules":  {},
+	"create-access-rule": {body: `{"instanceId":"{{instance}}","type":"deny","match":{"chatId":"{{chat}}"}}`},
+	"get-access-rule":    {path: []string{"rule"}},
+	"update-access-rule": {path: []string{"rule"}, body: `{"match":{"personId":"{{person}}"}}`},
+	"delete-access-rule": {path: []string{"rule"}},
+	"check-access":       {body: `{"instanceId":"{{instance}}","personId":"{{person}}","chatId":"{{chat}}"}`},
+	"list-pairings":      {},
+	"decide-pairing":     {body: `{"instanceId":"{{instance}}","code":"K7QM-2XPA"}`},
+
 	"merge-persons":      {body: `{"sourcePersonId":"{{person}}","targetPersonId":"{{second person}}"}`},
 	"link-identity":      {body: `{"identityId":"{{identity}}","personId":"{{second person}}"}`},
 	"unlink-identity":    {body: `{"identityId":"{{identity}}"}`},
@@ -121,6 +130,9 @@ var alternatives = map[string][]string{
 		`{"instanceId":"{{instance}}","to":"c9","content":{"type":"text","text":"hi"}}`,
 		`{"personId":"{{person}}","content":{"type":"text","text":"hi"}}`,
 	},
+	"create-access-rule": {`{"instanceId":"{{instance}}","type":"deny","match":{"personId":"{{person}}"}}`},
+	"decide-pairing":     {`{"id":"{{pairing}}"}`, `{"id":"{{pairing}}","action":"reject"}`},
+	"update-access-rule": {`{"instanceId":"{{instance}}"}`, `{"match":{"chatId":"{{chat}}"}}`},
 }
 
 // queryKinds are the kinds of objects that filters of lists name.
@@ -142,9 +154,11 @@ func (w *world) make() {
 		"channelConfig": map[string]any{"secret": hookSecret}})
 	w.ids["instance"] = in
 	w.inbound(uuid.MustParse(in))
+	w.pairing(uuid.MustParse(in))
 	w.graph(uuid.MustParse(in))
 	w.ids["agent"] = w.create("/api/v1/agents", map[string]any{"name": w.word})
 	w.ids["route"] = w.create("/api/v1/instances/"+in+"/routes", map[string]any{"agentId": w.ids["agent"], "chatType": "group"})
+	w.ids["rule"] = w.create("/api/v1/access/rules", map[string]any{"instanceId": in, "type": "deny", "match": map[string]any{"handle": w.word}, "reason": w.word})
 	w.ids["outbound"] = w.create("/api/v1/messages", textTo(uuid.MustParse(in), "c-"+w.word, w.word))
 	later := textTo(uuid.MustParse(in), "c-"+w.word, w.word)
 	later["sendAt"] = time.Now().Add(time.Hour)
@@ -200,6 +214,18 @@ func (w *world) graph(instance uuid.UUID) {
 	require.NoError(w.t, w.store.Pool().QueryRow(w.t.Context(),
 		`SELECT id::text FROM person_suggestions WHERE identity_a = ANY ($1)`, []uuid.UUID{identity("three-"), identity("four-")}).
 		Scan(ptr(w.ids, "suggestion")))
+}
+
+// pairing brings a stranger who was given a code.
+func (w *world) pairing(instance uuid.UUID) {
+	w.t.Helper()
+	id := uuid.New()
+	_, err := w.store.Pool().Exec(w.t.Context(), `INSERT INTO access_pairings
+			(id, tenant_id, instance_id, channel, identity_id, person_id, chat_id, message_id, code, expires_at)
+		VALUES ($1, $2, $3, 'custom', $4, $5, $6, $7, $8, now() + interval '1 hour')`, id, w.tenant, instance,
+		omni.IdentityID(instance, "u-"+w.word), w.ids["person"], w.ids["chat"], w.ids["message"], w.word)
+	require.NoError(w.t, err)
+	w.ids["pairing"] = id.String()
 }
 
 // create posts with the tenant's key and returns the new object's id.

@@ -38,33 +38,30 @@ func (h *hub) world(tenant, key, word string) *world {
 
 var placeholder = regexp.MustCompile(`\{\{([a-z ]+)\}\}`)
 
-// visit is one operation as an outsider calls it: with objects of the victim
-// in the places that foreign says, with their own elsewhere.
+// visit is one operation as an outsider calls it: with an object of the victim
+// in one place, with their own elsewhere.
 type visit struct {
-	op      operation
-	path    []string // kinds
-	query   string   // one filter: its name
-	body    string
-	foreign string // the place whose id is not the caller's: a kind, or "query"
+	op    operation
+	path  []string // kinds
+	body  string
+	at    int    // which parameter of the path is not the caller's; -1: none
+	field string // which kind in the body is not the caller's
+	query string // which filter is not the caller's
 }
 
 // visits are the ways to name one thing that is somebody else's.
 func (c tenancyCase) visits(op operation) []visit {
-	if len(c.path) > 0 {
-		out := make([]visit, 0, len(c.path))
-		for _, kind := range c.path {
-			out = append(out, visit{op: op, path: c.path, body: c.body, foreign: kind})
-		}
-		return out
-	}
 	var out []visit
+	for i := range c.path {
+		out = append(out, visit{op: op, path: c.path, body: c.body, at: i})
+	}
 	for _, body := range append([]string{c.body}, alternatives[op.id]...) {
 		for _, m := range placeholder.FindAllStringSubmatch(body, -1) {
-			out = append(out, visit{op: op, body: body, foreign: m[1]})
+			out = append(out, visit{op: op, path: c.path, body: body, at: -1, field: m[1]})
 		}
 	}
 	for _, name := range op.query {
-		out = append(out, visit{op: op, query: name, foreign: "query"})
+		out = append(out, visit{op: op, path: c.path, at: -1, query: name})
 	}
 	return out
 }
@@ -72,16 +69,17 @@ func (c tenancyCase) visits(op operation) []visit {
 // make calls the operation with id in the foreign place.
 func (v visit) make(h *hub, key string, own map[string]string, id string) *answer {
 	h.t.Helper()
-	of := func(kind string) string {
-		if kind == v.foreign {
-			return id
-		}
+	mine := func(kind string) string {
 		require.NotEmpty(h.t, own[kind], "%s: world.make makes no %s", v.op.id, kind)
 		return own[kind]
 	}
 	path := v.op.path
-	for _, kind := range v.path {
-		path = pathParam.ReplaceAllStringFunc(path, once(of(kind)))
+	for i, kind := range v.path {
+		with := id
+		if i != v.at {
+			with = mine(kind)
+		}
+		path = pathParam.ReplaceAllStringFunc(path, once(with))
 	}
 	if v.query != "" {
 		path += "?" + v.query + "=" + id
@@ -90,16 +88,23 @@ func (v visit) make(h *hub, key string, own map[string]string, id string) *answe
 		return h.call(key, v.op.method, path, nil)
 	}
 	return h.call(key, v.op.method, path, placeholder.ReplaceAllStringFunc(v.body, func(m string) string {
-		return of(strings.Trim(m, "{}"))
+		if kind := strings.Trim(m, "{}"); kind != v.field {
+			return mine(kind)
+		}
+		return id
 	}))
 }
 
 // named is the kind of object that the visit's foreign place names.
 func (v visit) named() string {
-	if v.query != "" {
+	switch {
+	case v.query != "":
 		return queryKinds[v.query]
+	case v.field != "":
+		return v.field
+	default:
+		return v.path[v.at]
 	}
-	return v.foreign
 }
 
 var pathParam = regexp.MustCompile(`\{[^}]+\}`)
@@ -181,8 +186,7 @@ func (w *world) isReal(ops []operation) {
 		if want == 0 {
 			want = http.StatusOK
 		}
-		v := visit{op: op, path: c.path, foreign: c.path[len(c.path)-1]}
-		a := v.make(w.hub, w.key, w.ids, w.ids[v.foreign])
+		a := visit{op: op, path: c.path, at: -1}.make(w.hub, w.key, w.ids, "")
 		require.Equal(w.t, want, a.status, "%s by its owner: %s", op.id, a.body)
 	}
 	for _, list := range []string{"instances", "messages", "chats", "persons", "events", "dead-letters", "keys"} {
@@ -197,6 +201,9 @@ func (o outsider) tries(t *testing.T, h *hub, op operation, c tenancyCase, victi
 		require.Contains(t, c.body+strings.Join(alternatives[op.id], ""), `"`+place+`":`, "the field %s of %s must be in its body", place, op.id)
 	}
 	for _, v := range c.visits(op) {
+		if o.limited && v.field == "agent" {
+			continue // agents are for all instances of their tenant
+		}
 		theirs := victim.ids[v.named()]
 		require.NotEmpty(t, theirs, "%s: world.make makes no %s", op.id, v.named())
 		unknown := uuid.NewString()
@@ -210,7 +217,7 @@ func (o outsider) tries(t *testing.T, h *hub, op operation, c tenancyCase, victi
 		require.Equal(t, told(nothing, unknown), told(got, theirs), "%s: unlike an unknown one", where)
 		require.NotContains(t, string(got.body), victim.word, where)
 		switch {
-		case len(v.path) > 0:
+		case v.at >= 0:
 			require.Equal(t, http.StatusNotFound, got.status, "%s: %s", where, got.body)
 		case v.query != "" || c.selects:
 		default:
@@ -273,7 +280,7 @@ func TestRealIDsTellNothingWithoutAKeyOrScope(t *testing.T) {
 	for _, op := range operations(t, h) {
 		require.True(t, control.KnownScope(op.scope), "%s needs the scope %s, which no key can have", op.id, op.scope)
 		c := tenancyCases[op.id]
-		v := visit{op: op, path: c.path, body: c.body}
+		v := visit{op: op, path: c.path, body: c.body, at: -1}
 		for key, status := range map[string]int{"": http.StatusUnauthorized, "wrong-" + acme: http.StatusUnauthorized, weak.Key: http.StatusForbidden} {
 			a := v.make(h, key, w.ids, "")
 			require.Equal(t, status, a.status, "%s: %s", op.id, a.body)

@@ -37,6 +37,9 @@ type ConfigField struct {
 	Doc      string `json:"doc"`
 	Secret   bool   `json:"secret,omitempty"`
 	Required bool   `json:"required,omitempty"`
+	// Destination fields say where the secrets of the channel are sent: who
+	// changes one must give the secrets again.
+	Destination bool `json:"destination,omitempty"`
 }
 
 // Config is one instance's configuration as its channel sees it.

@@ -50,11 +50,16 @@ func StillValid(ctx context.Context) bool {
 }
 
 // Required is the middleware that lets nobody pass without a valid key, nor
-// faster than the key's rate.
-func Required(a Authenticator, limits *Limits, log *slog.Logger) gin.HandlerFunc {
+// faster than the key's rate, and lets nobody guess (guesses; nil: they may).
+func Required(a Authenticator, limits *Limits, guesses *Guesses, log *slog.Logger) gin.HandlerFunc {
 	return func(c *gin.Context) {
 		key := keyOf(c.Request)
+		if wait := guesses.Wait(c.RemoteIP(), key, time.Now()); wait > 0 {
+			abort(c, problem.New(http.StatusTooManyRequests, "too_many_wrong_keys", "too many wrong API keys came from this address").After(wait))
+			return
+		}
 		who, err := a.Authenticate(c.Request.Context(), key)
+		guesses.Note(c.RemoteIP(), key, err, time.Now())
 		if err != nil {
 			abort(c, problem.From(c.Request.Context(), log, err))
 			return

@@ -18,6 +18,9 @@ import (
 
 // Receiver hands webhooks and pages to channels (gateway.Hooks).
 type Receiver interface {
+	// Find reports omni.ErrNotFound where Webhook would. It is asked before the
+	// body is read: a stranger's is not.
+	Find(ctx context.Context, channel, instanceID string) error
 	// Webhook verifies, stores and answers a platform's call. omni.ErrNotFound
 	// for an unknown instance, *channels.WebhookError for a refusal; any other
 	// error means that nothing was stored.
@@ -56,6 +59,11 @@ type handler struct {
 
 func (h *handler) webhook(c *gin.Context) {
 	ctx := c.Request.Context()
+	if err := h.receiver.Find(ctx, c.Param("channel"), c.Param("instanceId")); err != nil {
+		c.Writer.Header().Set("Connection", "close") // its body is not read
+		problem.Write(c.Writer, c.Request, h.refusal(ctx, err))
+		return
+	}
 	body, p := readBody(c.Writer, c.Request)
 	if p != nil {
 		problem.Write(c.Writer, c.Request, p)

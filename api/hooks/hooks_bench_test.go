@@ -21,6 +21,8 @@ func (instant) Webhook(context.Context, string, string, channels.WebhookRequest)
 	return channels.WebhookResponse{Status: http.StatusAccepted, Body: []byte(`{"data":{}}`)}, nil
 }
 
+func (instant) Find(context.Context, string, string) error { return nil }
+
 func (instant) Page(string) (http.Handler, error) { return http.NotFoundHandler(), nil }
 
 // BenchmarkWebhook is what the door itself costs, connections included.

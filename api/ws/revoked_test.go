@@ -34,7 +34,7 @@ func TestARevokedKeyIsNoticedWhileThereIsMuchToSend(t *testing.T) {
 	keys := &revocable{}
 	gin.SetMode(gin.ReleaseMode)
 	e := gin.New()
-	e.GET("/", auth.Required(keys, auth.NewLimits(-1, 0), slog.New(slog.DiscardHandler)), func(c *gin.Context) {
+	e.GET("/", auth.Required(keys, auth.NewLimits(-1, 0), nil, slog.New(slog.DiscardHandler)), func(c *gin.Context) {
 		s, err := h.Open(c.Request.Context(), control.EventQuery{})
 		if err != nil {
 			c.Status(http.StatusInternalServerError)

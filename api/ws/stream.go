@@ -34,6 +34,7 @@ const (
 	// slow, and an event may have a megabyte.
 	catchUpBatch = 50
 	heartbeat    = 15 * time.Second
+	recheck      = time.Second // of the caller's key, while there is something to send
 )
 
 // Open subscribes the caller. Without since it begins now: whatever is written
@@ -91,7 +92,7 @@ func (s *Stream) Close() {
 // allowed looks now and then whether the caller's key is still good, however
 // much there is to send.
 func (s *Stream) allowed(ctx context.Context) bool {
-	if time.Since(s.checked) < heartbeat {
+	if time.Since(s.checked) < recheck {
 		return true
 	}
 	s.checked = time.Now()

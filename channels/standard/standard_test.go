@@ -17,3 +17,15 @@ func TestEveryChannelIsRegistered(t *testing.T) {
 		require.Equal(t, name, c.Info().Type)
 	}
 }
+
+// Whoever changes the server that a channel's secrets go to must know them.
+func TestSecretsKnowWhereTheyAreSent(t *testing.T) {
+	t.Parallel()
+	for _, c := range channels.All() {
+		for _, f := range c.Info().Config {
+			if f.Name == "apiBaseUrl" {
+				require.True(t, f.Destination, c.Info().Type)
+			}
+		}
+	}
+}

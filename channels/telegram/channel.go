@@ -70,7 +70,7 @@ func (Channel) Info() channels.Info {
 			{Name: "botToken", Secret: true, Required: true, Doc: "the token that @BotFather gave, such as 123456789:AAE…"},
 			{Name: "mode", Doc: "polling (default), or webhook, which needs OMNI_PUBLIC_URL"},
 			{Name: "secretToken", Secret: true, Doc: "mode webhook: proves that a call is Telegram's; 1 to 256 letters, digits, _ and -"},
-			{Name: "apiBaseUrl", Doc: "another server of the Bot API; " + defaultAPI + " if left out"},
+			{Name: "apiBaseUrl", Destination: true, Doc: "another server of the Bot API; " + defaultAPI + " if left out"},
 		},
 	}
 }

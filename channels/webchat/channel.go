@@ -19,6 +19,9 @@ const (
 	maxTitle       = 100   // runes
 	maxText        = 16384 // bytes of what a visitor writes at once
 	maxAllowedList = 100
+
+	defaultNewChats = 60 // an office behind one address
+	maxNewChats     = 1_000_000
 )
 
 func init() { channels.Register(Channel{}) }
@@ -35,6 +38,7 @@ var (
 type config struct {
 	Title          string   `json:"title"`
 	AllowedOrigins []string `json:"allowedOrigins"`
+	NewChats       int      `json:"newChatsPerMinute"`
 }
 
 // sendable are the contents that the page shows.
@@ -63,6 +67,7 @@ func (Channel) Info() channels.Info {
 		Config: []channels.ConfigField{
 			{Name: "title", Doc: `shown at the top of the page; "Chat" if left out`},
 			{Name: "allowedOrigins", Doc: "sites that may embed the page or connect to it, such as https://example.com or https://*.example.com; the hub's own address always may"},
+			{Name: "newChatsPerMinute", Doc: fmt.Sprintf("how many new visitors from one address may begin to write in a minute, %d if left out; more behind a proxy, which is one address", defaultNewChats)},
 		},
 	}
 }
@@ -87,6 +92,12 @@ func readConfig(cfg channels.Config) (config, error) {
 	}
 	if len(c.AllowedOrigins) > maxAllowedList {
 		return c, &channels.ConfigError{Field: "channelConfig.allowedOrigins", Reason: fmt.Sprintf("has more than %d entries", maxAllowedList)}
+	}
+	if c.NewChats < 0 || c.NewChats > maxNewChats {
+		return c, &channels.ConfigError{Field: "channelConfig.newChatsPerMinute", Reason: fmt.Sprintf("must be between 1 and %d", maxNewChats)}
+	}
+	if c.NewChats == 0 {
+		c.NewChats = defaultNewChats
 	}
 	for _, o := range c.AllowedOrigins {
 		if !validOrigin(o) {

@@ -28,6 +28,8 @@ type connection struct {
 	chat    string
 	out     chan []byte
 	limiter *rate.Limiter
+	address string // who connects
+	known   bool   // the visitor has written before; only read and written by read
 	typing  rate.Sometimes
 
 	mu      sync.Mutex
@@ -150,6 +152,7 @@ func (c *connection) sendHistory(ctx context.Context, since string) error {
 		if err != nil {
 			return fmt.Errorf("reading history: %w", err)
 		}
+		c.known = c.known || len(items) > 0
 		for i := range items {
 			seen[items[i].ID] = true
 			items[i].ClientID = clientIDOf(c.chat, items[i].ClientID)

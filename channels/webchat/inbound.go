@@ -46,6 +46,15 @@ func (c *connection) onMessage(ctx context.Context, f clientFrame) serverFrame {
 		r.RetryAfterMs = time.Second.Milliseconds()
 		return r
 	}
+	wait, err := c.begin(ctx, now)
+	if err != nil {
+		return refuse(codeUnavailable, "the message could not be stored yet")
+	}
+	if wait > 0 {
+		r := refuse(codeRateLimited, "too many new visitors from this address")
+		r.RetryAfterMs = wait.Milliseconds() + 1
+		return r
+	}
 	ack, err := c.page.deps.Sink.Publish(ctx, in, rawOf(f))
 	if err != nil {
 		if ctx.Err() == nil {
@@ -57,6 +66,29 @@ func (c *connection) onMessage(ctx context.Context, f clientFrame) serverFrame {
 		c.tellOtherPages(ctx, in, f, ack)
 	}
 	return serverFrame{Type: frameAck, ID: f.ID, MessageID: ack.MessageID}
+}
+
+// begin takes, for a visitor who has never written, a place among the new ones
+// of their address; wait says how long there is none. Tokens cost nothing, and
+// each begins a chat, a person, and talks with the agent.
+func (c *connection) begin(ctx context.Context, now time.Time) (wait time.Duration, err error) {
+	if c.known {
+		return 0, nil
+	}
+	items, err := c.page.deps.History.Since(ctx, c.chat, "", 1)
+	if err != nil {
+		if ctx.Err() == nil {
+			c.page.deps.Log.Warn("reading chat history", "error", err)
+		}
+		return 0, err
+	}
+	if len(items) == 0 {
+		if wait = c.page.newcomers.take(c.address, now); wait > 0 {
+			return wait, nil
+		}
+	}
+	c.known = true
+	return 0, nil
 }
 
 // tellOtherPages shows the message in the visitor's other tabs.

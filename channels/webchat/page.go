@@ -41,7 +41,7 @@ func (Channel) Page(cfg channels.Config, deps channels.PageDeps) http.Handler {
 			http.Error(w, "this chat is not configured properly", http.StatusInternalServerError)
 		})
 	}
-	p := &page{cfg: c, instanceID: cfg.InstanceID, deps: deps, origins: c.AllowedOrigins}
+	p := &page{cfg: c, instanceID: cfg.InstanceID, deps: deps, origins: c.AllowedOrigins, newcomers: newNewcomers(c.NewChats)}
 	if u, err := url.Parse(cfg.PublicURL); err == nil && u.Host != "" {
 		// Behind a proxy the Host header may be another one than people see.
 		p.origins = append([]string{u.Scheme + "://" + u.Host}, p.origins...)
@@ -55,6 +55,7 @@ type page struct {
 	origins    []string
 	deps       channels.PageDeps
 	crowd      crowd
+	newcomers  *newcomers
 }
 
 // ServeHTTP routes below the stripped prefix.
@@ -110,5 +111,7 @@ func (p *page) serveSocket(w http.ResponseWriter, r *http.Request) {
 	}
 	// Frames are small; what is longer is no page of ours.
 	ws.SetReadLimit(4 * maxText)
-	newConnection(p, ws).serve(r.Context())
+	c := newConnection(p, ws)
+	c.address = r.RemoteAddr
+	c.serve(r.Context())
 }

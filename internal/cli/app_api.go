@@ -38,7 +38,8 @@ func (a *app) control() *control.Control {
 	deps := control.Deps{
 		Store: a.store, Engine: a.engine, Workflows: a.engine, Announcer: a.bus, Inbound: a.bus, Waker: a.engine, Log: a.log,
 		UI:        control.TemporalUI{URL: a.temporalUI, Namespace: a.cfg.TemporalNamespace},
-		PublicURL: a.publicURL(), CheckURL: a.guard.CheckURL, Agents: a.providers, Providers: a.knownProviders(),
+		PublicURL: a.publicURL(), CheckURL: a.guard.CheckURL, CheckHost: a.guard.CheckHost,
+		Agents: a.providers, Providers: a.knownProviders(),
 		APIKey: a.cfg.APIKey, Checks: a.health(),
 	}
 	if a.decorateControl != nil {

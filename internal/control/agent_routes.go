@@ -114,9 +114,9 @@ func (s *Routes) checkSubject(ctx context.Context, who *omni.APIKey, r *omni.Age
 		}
 	}
 	if r.PersonID != nil {
-		_, err := s.store.Person(ctx, who.TenantID, *r.PersonID)
+		person, err := s.store.Person(ctx, who.TenantID, *r.PersonID)
 		switch {
-		case errors.Is(err, omni.ErrNotFound):
+		case errors.Is(err, omni.ErrNotFound) || err == nil && !seesPerson(who, person):
 			c.add("personId", "no such person")
 		case err != nil:
 			return err

@@ -38,6 +38,8 @@ type Agents struct {
 	announce  Announcer
 	log       *slog.Logger
 	providers []string
+	checkURL  func(rawURL string) error
+	checkHost func(ctx context.Context, rawURL string) error // looks names up; nil: they are not
 }
 
 // NamedAgentInput is what may be said of an agent. In a creation, fields left
@@ -68,6 +70,9 @@ func (s *Agents) Create(ctx context.Context, who *omni.APIKey, body json.RawMess
 	}
 	a := omni.Agent{ID: uuid.Must(uuid.NewV7()), TenantID: who.TenantID, Config: omni.DefaultAgent()}
 	if err := s.apply(&a, body); err != nil {
+		return nil, err
+	}
+	if err := lookUpHosts(ctx, s.checkHost, urlsOfAgent(body)); err != nil {
 		return nil, err
 	}
 	created, err := s.store.CreateAgent(ctx, a)
@@ -125,6 +130,12 @@ func (s *Agents) List(ctx context.Context, who *omni.APIKey, p Paging) (*List[Ag
 // next turn.
 func (s *Agents) Patch(ctx context.Context, who *omni.APIKey, id uuid.UUID, body json.RawMessage) (*Agent, error) {
 	if err := mayUseAgents(who); err != nil {
+		return nil, err
+	}
+	if _, err := visibleAgent(ctx, s.store, who, id); err != nil {
+		return nil, err
+	}
+	if err := lookUpHosts(ctx, s.checkHost, urlsOfAgent(body)); err != nil { // not while the row is held
 		return nil, err
 	}
 	a, err := s.store.PatchAgent(ctx, who.TenantID, id, func(a *omni.Agent) error { return s.apply(a, body) })
@@ -191,11 +202,10 @@ func (s *Agents) apply(a *omni.Agent, patch json.RawMessage) error {
 	var c checks
 	c.name(a.Name)
 	c.agentAt("", &a.Config, s.providers)
+	c.outgoing("apiUrl", a.Config.APIURL, s.checkURL)
 	_, given := change["apiKey"]
-	if !given && before.APIKey != "" && (before.Config.APIURL != a.Config.APIURL || before.Config.Provider != a.Config.Provider) {
-		// Or whoever may change an agent could have its key sent to a server of theirs.
-		c.add("apiKey", "must be given again, or null, where the provider or apiUrl is another one")
-	}
+	c.move(secretMove{secret: "apiKey", destination: "apiUrl or provider", stored: before.APIKey != "", given: given,
+		from: agentDestination(&before.Config), to: agentDestination(&a.Config)})
 	return c.err()
 }
 

@@ -1,6 +1,9 @@
 package control
 
-import "log/slog"
+import (
+	"context"
+	"log/slog"
+)
 
 // Store is everything that the use cases need of the store.
 type Store interface {
@@ -32,7 +35,10 @@ type Deps struct {
 	UI        TemporalUI
 	PublicURL string // OMNI_PUBLIC_URL
 	// CheckURL refuses addresses that outgoing calls may not reach; nil: none.
-	CheckURL  func(rawURL string) error
+	CheckURL func(rawURL string) error
+	// CheckHost does that for the addresses that a name stands for now; nil:
+	// names are only checked when they are called.
+	CheckHost func(ctx context.Context, rawURL string) error
 	Agents    AgentCaller // nil: agents cannot be tried
 	Providers []string    // agents that this version can ask; empty: all of the contract
 	APIKey    string      // OMNI_API_KEY, scope admin; "" for none
@@ -66,9 +72,10 @@ func New(d Deps) *Control {
 	return &Control{
 		Instances: &Instances{
 			store: d.Store, announce: d.Announcer, log: d.Log, publicURL: d.PublicURL,
-			checkURL: d.CheckURL, providers: d.Providers,
+			checkURL: d.CheckURL, checkHost: d.CheckHost, providers: d.Providers,
 		},
-		Agents:      &Agents{store: d.Store, caller: d.Agents, announce: d.Announcer, log: d.Log, providers: d.Providers},
+		Agents: &Agents{store: d.Store, caller: d.Agents, announce: d.Announcer, log: d.Log, providers: d.Providers,
+			checkURL: d.CheckURL, checkHost: d.CheckHost},
 		Routes:      &Routes{store: d.Store, announce: d.Announcer, log: d.Log},
 		Messages:    messages,
 		Chats:       &Chats{store: d.Store, messages: messages, announce: d.Announcer, log: d.Log},

@@ -102,27 +102,28 @@ func toMap(v any) (map[string]any, error) {
 }
 
 // applyInput merges a request into an instance (RFC 7396) and reads the result
-// back into it. It does not validate values.
-func applyInput(in *omni.Instance, patch json.RawMessage) error {
+// back into it. It does not validate values. given is what the request says,
+// without secrets that came back as they were shown.
+func applyInput(in *omni.Instance, patch json.RawMessage) (given map[string]any, err error) {
 	base, err := inputOf(in)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	change, err := readObject(patch)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	if agent, ok := change["agent"].(map[string]any); ok && base["agent"] == nil && agent != nil {
 		if base["agent"], err = toMap(omni.DefaultAgent()); err != nil {
-			return err
+			return nil, err
 		}
 	}
 	dropMasks(in.Channel, change)
 	merged, err := json.Marshal(mergePatch(base, change))
 	if err != nil {
-		return fmt.Errorf("encoding an instance: %w", err)
+		return nil, fmt.Errorf("encoding an instance: %w", err)
 	}
-	return readInput(in, merged)
+	return change, readInput(in, merged)
 }
 
 // dropMasks takes out secrets that came back as they were shown: unchanged.

@@ -23,6 +23,9 @@ func (s *Instances) validate(ctx context.Context, in *omni.Instance) error {
 	c.name(in.Name)
 	c.settings(&in.Settings)
 	c.agent(in.Settings.Agent, s.providers)
+	if a := in.Settings.Agent; a != nil {
+		c.outgoing("agent.apiUrl", a.APIURL, s.checkURL)
+	}
 	if err := s.agentID(ctx, in, &c); err != nil {
 		return err
 	}

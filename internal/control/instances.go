@@ -40,6 +40,7 @@ type Instances struct {
 	log       *slog.Logger
 	publicURL string
 	checkURL  func(rawURL string) error
+	checkHost func(ctx context.Context, rawURL string) error // looks names up; nil: they are not
 	providers []string
 }
 
@@ -60,10 +61,13 @@ func (s *Instances) Create(ctx context.Context, who *omni.APIKey, body json.RawM
 		ID: uuid.Must(uuid.NewV7()), TenantID: who.TenantID, Settings: omni.DefaultSettings(),
 		Status: channels.StatusConnecting,
 	}
-	if err := applyInput(&in, body); err != nil {
+	if _, err := applyInput(&in, body); err != nil {
 		return nil, err
 	}
 	if err := s.validate(ctx, &in); err != nil {
+		return nil, err
+	}
+	if err := lookUpHosts(ctx, s.checkHost, urlsOfInstance(body)); err != nil {
 		return nil, err
 	}
 	created, err := s.store.CreateInstance(ctx, in)
@@ -109,15 +113,25 @@ func (s *Instances) List(ctx context.Context, who *omni.APIKey, f omni.InstanceF
 // back as "•••" stay as they are. The gateway reconnects with the new
 // configuration.
 func (s *Instances) Patch(ctx context.Context, who *omni.APIKey, id uuid.UUID, body json.RawMessage) (*Instance, error) {
+	if _, err := visibleInstance(ctx, s.store, who, id); err != nil {
+		return nil, err
+	}
+	if err := lookUpHosts(ctx, s.checkHost, urlsOfInstance(body)); err != nil { // not while the row is held
+		return nil, err
+	}
 	return s.change(ctx, who, id, func(in *omni.Instance) error {
-		channel := in.Channel
-		if err := applyInput(in, body); err != nil {
+		before := *in
+		given, err := applyInput(in, body)
+		if err != nil {
 			return err
 		}
-		if in.Channel != channel {
+		if in.Channel != before.Channel {
 			return invalid("channel", "cannot be changed; create another instance")
 		}
-		return s.validate(ctx, in)
+		if err := s.validate(ctx, in); err != nil {
+			return err
+		}
+		return checkSecretMoves(&before, in, given)
 	})
 }
 

@@ -69,17 +69,18 @@ func (a *KeyAudit) Note(u omni.KeyUse) {
 
 // Run writes until ctx ends, and then what is left.
 func (a *KeyAudit) Run(ctx context.Context) {
+	write := context.WithoutCancel(ctx) // what has begun is finished
 	tick := time.NewTicker(auditEvery)
 	defer tick.Stop()
 	for {
 		select {
 		case <-ctx.Done():
-			a.flush(context.WithoutCancel(ctx))
+			a.flush(write)
 			return
 		case <-tick.C:
 		case <-a.full:
 		}
-		a.flush(ctx)
+		a.flush(write)
 	}
 }
 

@@ -44,14 +44,19 @@ func (s *Persons) Get(ctx context.Context, who *omni.APIKey, id uuid.UUID) (*omn
 
 // shown takes out what the caller may not see.
 func (s *Persons) shown(who *omni.APIKey, p *omni.Person) (*omni.Person, error) {
-	p.Identities = slices.DeleteFunc(p.Identities, func(i omni.Identity) bool { return !who.Sees(i.InstanceID) })
-	if who.InstanceIDs != nil && len(p.Identities) == 0 {
+	if !seesPerson(who, p) {
 		return nil, notFound("person")
 	}
+	p.Identities = slices.DeleteFunc(p.Identities, func(i omni.Identity) bool { return !who.Sees(i.InstanceID) })
 	if p.PreferredIdentityID != nil && !slices.ContainsFunc(p.Identities, func(i omni.Identity) bool { return i.ID == *p.PreferredIdentityID }) {
 		p.PreferredIdentityID = nil // hidden, or no longer theirs
 	}
 	return p, nil
+}
+
+// seesPerson hides from a key of some instances whoever has no account there.
+func seesPerson(who *omni.APIKey, p *omni.Person) bool {
+	return who.InstanceIDs == nil || slices.ContainsFunc(p.Identities, func(i omni.Identity) bool { return who.Sees(i.InstanceID) })
 }
 
 // List reads a page of persons, newest first; with f.Query of those that it

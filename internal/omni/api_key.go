@@ -48,6 +48,13 @@ func NewAPIKey() (key, prefix string) {
 	return key, key[:len(keyPrefix)+6]
 }
 
+// LooksIssued reports whether a key has the form of those that NewAPIKey draws:
+// nobody guesses one of them.
+func LooksIssued(key string) bool {
+	random, ok := strings.CutPrefix(key, keyPrefix)
+	return ok && len(random) == 32 && strings.Trim(random, "abcdefghijklmnopqrstuvwxyz234567") == ""
+}
+
 // HashAPIKey is what is stored of a key. The keys are random, so one round of
 // SHA-256 is enough: there is nothing to guess.
 func HashAPIKey(key string) []byte {

@@ -70,6 +70,43 @@ func (g *Guard) CheckURL(raw string) error {
 	return g.check(u)
 }
 
+// CheckHost is CheckURL and looks the name up: one that stands only for
+// addresses that would be refused is refused. A name that cannot be looked up
+// now is not: it may be another day.
+func (g *Guard) CheckHost(ctx context.Context, raw string) error {
+	u, err := url.Parse(raw)
+	if err != nil {
+		return &RefusedError{Target: "the URL", Reason: "it cannot be parsed"}
+	}
+	if err := g.check(u); err != nil {
+		return err
+	}
+	host, port := u.Hostname(), portOf(u)
+	if _, isNumber := parseHostAddr(host); isNumber || g.allow.host(host, port) {
+		return nil
+	}
+	addrs, err := g.resolver.LookupNetIP(ctx, "ip", host)
+	if err != nil {
+		return nil //nolint:nilerr // as said above
+	}
+	var refused *RefusedError
+	for _, a := range addrs {
+		if g.allow.addr(a, port) {
+			return nil
+		}
+		why := refusal(a)
+		if why == "" {
+			return nil
+		}
+		// The address behind a name is nobody's business.
+		refused = &RefusedError{Target: host, Reason: "it is the name of " + why}
+	}
+	if refused == nil {
+		return nil
+	}
+	return refused
+}
+
 func (g *Guard) check(u *url.URL) error {
 	if u.Scheme != "http" && u.Scheme != "https" {
 		return &RefusedError{Target: "scheme " + strings.ToLower(u.Scheme), Reason: "only http and https are called"}

@@ -254,3 +254,29 @@ func FuzzCheckURL(f *testing.F) {
 	require.NoError(f, err)
 	f.Fuzz(func(_ *testing.T, raw string) { _ = g.CheckURL(raw) })
 }
+
+func TestNamesAreLookedUpWhereTheyAreConfigured(t *testing.T) {
+	t.Parallel()
+	inside := fakeDNS(t, netip.MustParseAddr("10.1.2.3"))
+	g, err := New(nil, WithResolver(inside))
+	require.NoError(t, err)
+	var refused *RefusedError
+	require.ErrorAs(t, g.CheckHost(t.Context(), "https://internal.example.test/x"), &refused)
+	require.Contains(t, refused.Error(), "internal.example.test")
+	require.NotContains(t, refused.Error(), "10.1.2.3", "what a name of ours stands for is nobody's business")
+	require.ErrorAs(t, g.CheckHost(t.Context(), "http://127.0.0.1/"), &refused, "as CheckURL does")
+	require.ErrorAs(t, g.CheckHost(t.Context(), "ftp://internal.example.test/"), &refused)
+	require.NoError(t, g.CheckHost(t.Context(), "https://93.184.216.34/"))
+
+	for _, allowed := range []string{"10.0.0.0/8", "*.example.test"} {
+		listed, err := New([]string{allowed}, WithResolver(inside))
+		require.NoError(t, err)
+		require.NoError(t, listed.CheckHost(t.Context(), "https://internal.example.test/"), allowed)
+	}
+	public, err := New(nil, WithResolver(fakeDNS(t, netip.MustParseAddr("93.184.216.34"))))
+	require.NoError(t, err)
+	require.NoError(t, public.CheckHost(t.Context(), "https://public.example.test/"))
+	gone, cancel := context.WithCancel(t.Context())
+	cancel()
+	require.NoError(t, g.CheckHost(gone, "https://internal.example.test/"), "what cannot be looked up now is seen when it is called")
+}

@@ -51,6 +51,14 @@ func (c *cache[T]) Get(ctx context.Context, id uuid.UUID) (*T, error) {
 	return v.(*T), nil //nolint:forcetypeassert // read returns nothing else
 }
 
+// Remembered gives a row that is fresh in memory.
+func (c *cache[T]) Remembered(id uuid.UUID) (*T, bool) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	e, ok := c.entries[id]
+	return e.v, ok && time.Now().Before(e.until)
+}
+
 func (c *cache[T]) read(ctx context.Context, id uuid.UUID) (*T, error) {
 	c.mu.Lock()
 	before := c.gen

@@ -23,6 +23,8 @@ import (
 // Instances finds an instance; *store.InstanceCache is one.
 type Instances interface {
 	Get(ctx context.Context, id uuid.UUID) (*omni.Instance, error)
+	// Remembered gives one that Get would not have to read.
+	Remembered(id uuid.UUID) (*omni.Instance, bool)
 }
 
 // HooksDeps is what Hooks is handed.
@@ -49,6 +51,7 @@ type Hooks struct {
 	deps    HooksDeps
 	edge    *edge
 	metrics *metrics
+	unknown *unknown
 
 	mu    sync.Mutex
 	pages map[uuid.UUID]page
@@ -77,7 +80,14 @@ func NewHooks(deps HooksDeps) (*Hooks, error) {
 	}
 	e := newEdge(deps.Store, deps.Bus, deps.HTTP, deps.PublicURL, deps.Log, m, deps.Tracer)
 	e.checkURL = deps.CheckURL
-	return &Hooks{deps: deps, metrics: m, pages: map[uuid.UUID]page{}, edge: e}, nil
+	return &Hooks{deps: deps, metrics: m, pages: map[uuid.UUID]page{}, edge: e, unknown: newUnknown()}, nil
+}
+
+// Find reports omni.ErrNotFound where Webhook would, before anything of the
+// call has been read.
+func (h *Hooks) Find(ctx context.Context, channelType, instanceID string) error {
+	_, _, err := h.receiver(ctx, channelType, instanceID)
+	return err
 }
 
 // Webhook hands a platform's call to its channel. omni.ErrNotFound where there
@@ -85,13 +95,9 @@ func NewHooks(deps HooksDeps) (*Hooks, error) {
 // webhooks; *channels.WebhookError where the call is refused; any other error
 // means that the event is not stored and the platform should come again.
 func (h *Hooks) Webhook(ctx context.Context, channelType, instanceID string, req channels.WebhookRequest) (resp channels.WebhookResponse, err error) {
-	in, ch, err := h.instance(ctx, instanceID)
+	in, receiver, err := h.receiver(ctx, channelType, instanceID)
 	if err != nil {
 		return resp, err
-	}
-	receiver, ok := ch.(channels.WebhookReceiver)
-	if !ok || in.Channel != channelType {
-		return resp, fmt.Errorf("finding %s instance %s: %w", channelType, instanceID, omni.ErrNotFound)
 	}
 	if in.Disabled {
 		return resp, &channels.WebhookError{Status: http.StatusServiceUnavailable, Code: "instance_disconnected",
@@ -135,12 +141,24 @@ func (h *Hooks) Page(instanceID string) (http.Handler, error) {
 	return handler, nil
 }
 
+func (h *Hooks) receiver(ctx context.Context, channelType, instanceID string) (*omni.Instance, channels.WebhookReceiver, error) {
+	in, ch, err := h.instance(ctx, instanceID)
+	if err != nil {
+		return nil, nil, err
+	}
+	receiver, ok := ch.(channels.WebhookReceiver)
+	if !ok || in.Channel != channelType {
+		return nil, nil, fmt.Errorf("finding %s instance %s: %w", channelType, instanceID, omni.ErrNotFound)
+	}
+	return in, receiver, nil
+}
+
 func (h *Hooks) instance(ctx context.Context, instanceID string) (*omni.Instance, channels.Channel, error) {
 	id, err := uuid.Parse(instanceID)
 	if err != nil {
 		return nil, nil, fmt.Errorf("finding instance %q: %w", instanceID, omni.ErrNotFound)
 	}
-	in, err := h.deps.Instances.Get(ctx, id)
+	in, err := h.read(ctx, id)
 	if err != nil {
 		return nil, nil, fmt.Errorf("finding instance %s: %w", id, err)
 	}
