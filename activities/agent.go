@@ -11,6 +11,8 @@ import (
 // ReplyInput is the input of agent.Reply.
 type ReplyInput struct {
 	Turn TurnRef `json:"turn"`
+	// Process runs the local steps of the turn's workflow: the delivery too, most likely.
+	Process string `json:"process,omitempty"`
 }
 
 // ReplyOutput is the output of agent.Reply: a count, never the text. State is
@@ -40,6 +42,7 @@ const (
 // workflow's own queue, so that it is begun with the workflow task that asks
 // for it, and not dispatched to a poller that is most likely the same process.
 func Reply(ctx workflow.Context, in ReplyInput, how TurnView) (ReplyOutput, error) {
+	in.Process = how.Process
 	if how.QuickAgent {
 		out, err := runLocal[ReplyOutput](quick(ctx), AgentReply, in)
 		if err == nil || Final(err) {

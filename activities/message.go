@@ -109,6 +109,7 @@ type TurnView struct {
 	AgentTimeout  time.Duration `json:"agent_timeout,omitempty"`
 	AgentRetryFor time.Duration `json:"agent_retry_for,omitempty"`
 	AgentHere     bool          `json:"agent_here,omitempty"` // this process calls agents: no need to hand the call over
+	Process       string        `json:"process,omitempty"`    // the name of this process
 	Answered      bool          `json:"answered,omitempty"`   // the answer is stored: go on with its parts
 }
 

@@ -99,6 +99,7 @@ type Activities struct {
 	Quick        *Quick
 	Deliveries   *omni.Latencies // by channel, as package deliver keeps them
 	Sender       Sender          // nil: the delivery claims all parts itself
+	Process      string          // the name of this process
 	Typer        Typer           // nil: no indicator while the agent thinks
 	Live         Live            // nil: answers are shown when they are whole
 	Streams      Streams         // nil: nobody is told what is being said

@@ -25,11 +25,12 @@ type call struct {
 	inst    *omni.Instance
 	agent   omni.AgentConfig
 	attempt omni.Attempt
+	process string // that runs the local steps of the turn's workflow; "": not known
 }
 
 // Reply is agent.Reply.
 func (a *Activities) Reply(ctx context.Context, in activities.ReplyInput) (activities.ReplyOutput, error) {
-	c := &call{Activities: a, turn: in.Turn, attempt: activities.NewAttempt(ctx)}
+	c := &call{Activities: a, turn: in.Turn, attempt: activities.NewAttempt(ctx), process: in.Process}
 	if err := c.configure(ctx); err != nil {
 		return activities.ReplyOutput{}, err
 	}
@@ -280,12 +281,13 @@ func (c *call) store(ctx context.Context, answer omni.Answer) (activities.ReplyO
 	return c.output(activities.TurnState(state), parts), nil
 }
 
-// handsOver reports whether the delivery follows at once in this process: both
-// on the quick path. Where a part that was claimed and never handed over can
+// handsOver reports whether the delivery follows at once in this process, on
+// the quick path. Where a part that was claimed and never handed over can
 // be sent again with the same key, claiming it with the answer saves a
 // transaction.
 func (c *call) handsOver(answer omni.Answer) bool {
-	return c.Sender != nil && c.attempt.Local && len(answer.Parts) == 1 && c.Capabilities(c.turn.Channel).IdempotentSend &&
+	here := c.attempt.Local || c.process != "" && c.process == c.Process
+	return c.Sender != nil && here && len(answer.Parts) == 1 && c.Capabilities(c.turn.Channel).IdempotentSend &&
 		c.Deliveries.Quick(c.turn.Channel)
 }
 
@@ -295,10 +297,12 @@ func (c *call) storeAndClaim(ctx context.Context, answer omni.Answer) (activitie
 	if err != nil {
 		return activities.ReplyOutput{}, err
 	}
+	out := c.output(activities.TurnState(state), parts)
 	if claim.State != "" {
 		c.Sender.Keep(p, claim)
+		out.QuickDelivery = true
 	}
-	return c.output(activities.TurnState(state), parts), nil
+	return out, nil
 }
 
 // output says how to go on: one part on a channel that has been quick of late

@@ -463,3 +463,53 @@ func TestAStoreThatFailsIsNoAgentError(t *testing.T) {
 	_, err := w.reply(turn)
 	require.ErrorIs(t, err, omni.ErrNotFound, "%v", err)
 }
+
+// handover is the delivery of the same process.
+type handover struct{ kept []omni.PartClaim }
+
+func (h *handover) Claiming(_ *omni.Instance, turn activities.TurnRef) omni.ClaimParams {
+	return omni.ClaimParams{ChatID: turn.ChatID, TurnID: turn.TurnID, WorkflowID: turn.WorkflowID, Epoch: turn.Epoch,
+		Sender: "me/1/1", TTL: time.Hour, StartedAt: time.Now()}
+}
+
+func (h *handover) Keep(_ omni.ClaimParams, c omni.PartClaim) { h.kept = append(h.kept, c) }
+
+// A single part is claimed with its answer where its delivery follows in this
+// process, on a channel that takes a client id; else by the delivery.
+func TestSinglePartIsClaimedWithItsAnswer(t *testing.T) {
+	t.Parallel()
+	for name, c := range map[string]struct {
+		answer, process string
+		idempotent      bool
+		warm            int
+		want            bool
+	}{
+		"the same process":       {"one", "p1", true, 20, true},
+		"another process":        {"one", "p2", true, 20, false},
+		"a process not known":    {"one", "", true, 20, false},
+		"two parts":              {"one\n\ntwo", "p1", true, 20, false},
+		"no client id":           {"one", "p1", false, 20, false},
+		"a channel not so quick": {"one", "p1", true, 0, false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			w := newWorld(t, says(c.answer))
+			h := &handover{}
+			w.Sender, w.Process, w.caps = h, "p1", channels.Capabilities{IdempotentSend: c.idempotent}
+			for range c.warm {
+				w.Deliveries.Observe("custom", time.Millisecond)
+			}
+			out, err := w.Reply(t.Context(), activities.ReplyInput{Turn: w.say(dm, "Ana", "hello"), Process: c.process})
+			require.NoError(t, err)
+			require.Equal(t, activities.StateClosed, out.State)
+			if !c.want {
+				require.Empty(t, h.kept)
+				return
+			}
+			require.True(t, out.QuickDelivery)
+			require.Len(t, h.kept, 1)
+			require.Equal(t, "claimed", h.kept[0].State)
+			require.Equal(t, "one", h.kept[0].Content.Text)
+		})
+	}
+}

@@ -131,7 +131,10 @@ func (a *Activities) begin(ctx context.Context, in activities.SendInput) (*deliv
 	}
 	d := &delivery{Activities: a, in: in, inst: inst, caps: a.Capabilities(in.Turn.Channel), attempt: activities.NewAttempt(ctx)}
 	if k, ok := a.kept.take(in.Turn); ok && !in.Outbound.Valid {
-		d.sender, d.claimed = k.params.Sender, &k.claim
+		d.sender = k.params.Sender
+		if k.fresh() {
+			d.claimed = &k.claim
+		}
 	} else {
 		d.sender = a.newSender()
 	}

@@ -10,9 +10,14 @@ import (
 	"github.com/omnihub/omni/internal/omni"
 )
 
-// keptWithin is how long a claim that was kept is good: well below the lease
-// of its sender, which nobody renews meanwhile.
-const keptWithin = 5 * time.Second
+const (
+	// keptWithin is how long a claim that was kept is good: well below the lease
+	// of its sender, which nobody renews meanwhile. Later the same sender asks
+	// again, and finds the part in sending.
+	keptWithin = 5 * time.Second
+	// keptAtMost is when nobody will come for it any more.
+	keptAtMost = time.Minute
+)
 
 // kept holds the parts that were claimed with their answers until the delivery
 // that follows asks for them. One that nobody asks for (its workflow went on
@@ -48,10 +53,10 @@ func (k *kept) put(c keptClaim) {
 	if k.claims == nil {
 		k.claims = map[uuid.UUID]keptClaim{}
 	}
-	if c.at.Sub(k.swept) > keptWithin {
+	if c.at.Sub(k.swept) > keptAtMost {
 		k.swept = c.at
 		for turn, old := range k.claims {
-			if c.at.Sub(old.at) > keptWithin {
+			if c.at.Sub(old.at) > keptAtMost {
 				delete(k.claims, turn)
 			}
 		}
@@ -66,5 +71,8 @@ func (k *kept) take(turn activities.TurnRef) (keptClaim, bool) {
 	defer k.mu.Unlock()
 	c, ok := k.claims[turn.TurnID]
 	delete(k.claims, turn.TurnID)
-	return c, ok && c.params.WorkflowID == turn.WorkflowID && c.params.Epoch == turn.Epoch && time.Since(c.at) < keptWithin
+	return c, ok && c.params.WorkflowID == turn.WorkflowID && c.params.Epoch == turn.Epoch
 }
+
+// fresh reports whether the sender's lease is surely its own still.
+func (c *keptClaim) fresh() bool { return time.Since(c.at) < keptWithin }

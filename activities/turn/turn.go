@@ -83,6 +83,7 @@ type Activities struct {
 	Typing    Typing
 	Engine    Engine
 	AgentHere bool // this process has the agent role too
+	Process   string
 	Cancels   Cancels
 }
 
@@ -116,7 +117,7 @@ func (a *Activities) view(ctx context.Context, v omni.TurnView, inst *omni.Insta
 		agent := agentOf(inst)
 		out.QuickAgent = a.Quick.Agent(ctx, inst)
 		out.AgentTimeout = time.Duration(agent.TimeoutSeconds) * time.Second
-		out.AgentHere = a.AgentHere
+		out.AgentHere, out.Process = a.AgentHere, a.Process
 		out.AgentRetryFor = time.Duration(agent.RetryForSeconds) * time.Second
 	}
 	return out, nil
