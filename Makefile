@@ -51,7 +51,7 @@ test-race: need-go need-postgres ## the tests of packages under the race detecto
 	$(GO) test -race $(TESTFLAGS) $(RACE_PACKAGES)
 
 .PHONY: e2e
-e2e: need-go need-postgres need-chromium ## the tests that run whole hubs and kill them
+e2e: need-go need-postgres need-chromium need-node ## the tests that run whole hubs and kill them
 	$(GO) test -count=1 -timeout=30m ./internal/e2e/...
 
 .PHONY: chaos
@@ -131,8 +131,9 @@ need-chromium:
 	@$(has-chromium) || $(call install,chromium) && $(has-chromium) \
 	  || { echo "Chromium is missing (Debian, Ubuntu: apt-get install chromium)"; exit 1; }
 
-# A third party's client (grammY) checks the Bot API server of the tests; npm ci
-# puts it into the user's cache once.
+# Third parties check us: a client (grammY) the Bot API server of the tests, a
+# fake of AI services (aimock) what we send to models. npm ci
+# puts them into the user's cache once.
 .PHONY: need-node
 need-node:
 	@$(has-node) || $(call install,nodejs npm) && $(has-node) \
