@@ -11,6 +11,8 @@ import (
 const (
 	IdentityResolve = "identity.Resolve"
 	AccessCheck     = "access.Check"
+	MediaFetch      = "media.Fetch"
+	MediaGiveUp     = "media.GiveUp"
 	TurnJoin        = "turn.Join"
 	TurnReady       = "turn.Ready"
 	TurnClose       = "turn.Close"
@@ -58,6 +60,8 @@ func Steps() []Step {
 		{Name: IdentityResolve, Local: true, Does: "names the person; records the message if the recorder has not"},
 		{Name: AccessCheck, Local: true, Does: "decides once per message whether it may be answered"},
 		{Name: TurnJoin, Local: true, Does: "makes the message leader or follower of a turn; closes the turn at once if nothing is to wait for"},
+		{Name: MediaFetch, Queue: QueueMedia, Does: "downloads the attachments; what cannot be had is a note on the message"},
+		{Name: MediaGiveUp, Local: true, Does: "notes what nobody fetched in time"},
 		{Name: TurnReady, Local: true, Does: "says that a message's media is processed; the last one names the leader to wake"},
 		{Name: TurnYield, Local: true, Does: "interrupts the turn that answers: takes its messages, stops its parts, has its agent's call cut"},
 		{Name: TurnClose, Local: true, Does: "ends the collecting of a turn once it is quiet and fixes its batch"},

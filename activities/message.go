@@ -104,6 +104,10 @@ type TurnView struct {
 	// interrupts: turn.Yield is next.
 	Interrupt uuid.NullUUID `json:"interrupt,omitzero"`
 
+	// Media is how many attachments of the message are to be fetched
+	// (turn.Join): media.Fetch is next, and turn.Ready after it.
+	Media int `json:"media,omitempty"`
+
 	// How to call the agent, fixed when the turn closes (StateClosed).
 	QuickAgent    bool          `json:"quick_agent,omitempty"`
 	AgentTimeout  time.Duration `json:"agent_timeout,omitempty"`

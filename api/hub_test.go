@@ -22,6 +22,7 @@ import (
 	_ "github.com/omnihub/omni/channels/custom"
 	"github.com/omnihub/omni/channels/message"
 	_ "github.com/omnihub/omni/channels/telegram"
+	"github.com/omnihub/omni/internal/blob"
 	"github.com/omnihub/omni/internal/control"
 	"github.com/omnihub/omni/internal/omni"
 	"github.com/omnihub/omni/internal/secret"
@@ -49,6 +50,7 @@ type hub struct {
 	svc    *api.Service
 	server *httptest.Server
 	checks []control.Check
+	blobs  *blob.Files
 
 	control *control.Control
 
@@ -187,11 +189,13 @@ func newHubWith(t *testing.T, use func(*control.Deps), change ...func(*api.Deps)
 	box, err := secret.New(secret.GenerateKey())
 	require.NoError(t, err)
 	st.UseSecrets(box)
-	h := &hub{t: t, store: st, engine: &engine{}, bus: &announcer{}, hooks: &hooksFake{}, caller: &agentCaller{}}
+	h := &hub{t: t, store: st, engine: &engine{}, bus: &announcer{}, hooks: &hooksFake{}, caller: &agentCaller{},
+		blobs: blob.New(t.TempDir())}
 	log := slog.New(slog.NewTextHandler(testWriter{t}, &slog.HandlerOptions{Level: slog.LevelWarn}))
 	h.checks = []control.Check{{Name: "postgres", Func: st.Ping}}
 	uses := control.Deps{Store: st, Engine: h.engine, Workflows: h.engine, Announcer: h.bus, Inbound: h.bus, Agents: h.caller, Log: log,
 		APIKey: adminKey, UI: control.TemporalUI{URL: temporalUI, Namespace: "default"}, Checks: h.checks}
+	uses.Blobs = h.blobs
 	use(&uses)
 	h.control = control.New(uses)
 	deps := api.Deps{Addr: "127.0.0.1:0", Version: "test", Log: log, Hooks: h.hooks, Events: st, Rate: -1, Control: h.control}

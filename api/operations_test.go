@@ -111,7 +111,7 @@ func (o operation) body() any {
 func TestEveryOperationAsksForAKeyAndItsScope(t *testing.T) {
 	t.Parallel()
 	h := newHub(t)
-	weak := h.key("media:read")
+	weak := h.key("webhooks:read")
 	for _, op := range operations(t, h) {
 		t.Run(op.method+" "+op.path, func(t *testing.T) {
 			t.Parallel()

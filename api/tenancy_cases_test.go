@@ -114,6 +114,8 @@ var tenancyCases = map[string]tenancyCase{
 	"audit-key":    {path: []string{"key"}},
 	"list-tenants": {},
 
+	"get-media": {path: []string{"attachment"}},
+
 	"list-dead-letters":    {},
 	"get-dead-letter":      {path: []string{"dead letter"}},
 	"retry-dead-letter":    {path: []string{"dead letter"}},
@@ -171,6 +173,7 @@ func (w *world) make() {
 		MessageID: uuid.NullUUID{UUID: uuid.MustParse(w.ids["message"]), Valid: true},
 		Error:     "reading an inbound event: " + w.word, Attempts: 1, Input: json.RawMessage(`{"word":"` + w.word + `"}`)}, 0))
 	w.ids["dead letter"] = letter.String()
+	w.ids["attachment"] = w.attach(uuid.MustParse(w.ids["message"]), omni.MediaReceived, "text/plain", w.word, w.word).String()
 }
 
 // inbound brings a message, with all that follows from it, and a turn.

@@ -275,7 +275,7 @@ func TestRealIDsTellNothingWithoutAKeyOrScope(t *testing.T) {
 	acme := h.newTenant("acme")
 	w := h.world("acme", acme, "victimsword")
 	var weak struct{ Key string }
-	h.call(acme, http.MethodPost, "/api/v1/keys", map[string]any{"name": "weak", "scopes": []string{"media:read"}}).data(t, &weak)
+	h.call(acme, http.MethodPost, "/api/v1/keys", map[string]any{"name": "weak", "scopes": []string{"webhooks:read"}}).data(t, &weak)
 	before := h.rows("acme", w.ids["instance"])
 	for _, op := range operations(t, h) {
 		require.True(t, control.KnownScope(op.scope), "%s needs the scope %s, which no key can have", op.id, op.scope)

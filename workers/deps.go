@@ -14,7 +14,9 @@ import (
 	"github.com/omnihub/omni/activities/agent"
 	"github.com/omnihub/omni/activities/deliver"
 	"github.com/omnihub/omni/activities/identity"
+	"github.com/omnihub/omni/activities/media"
 	"github.com/omnihub/omni/activities/turn"
+	"github.com/omnihub/omni/internal/blob"
 	"github.com/omnihub/omni/internal/bus"
 	"github.com/omnihub/omni/internal/durable"
 	"github.com/omnihub/omni/internal/omni"
@@ -30,6 +32,7 @@ type StepStore interface {
 	turn.Store
 	agent.Store
 	deliver.Store
+	media.Store
 }
 
 // Deps is what the roles of one process share.
@@ -42,6 +45,7 @@ type Deps struct {
 	Engine    *durable.Engine
 	HTTP      *http.Client              // guarded
 	CheckURL  func(rawURL string) error // what HTTP would refuse
+	Blobs     *blob.Files               // the bytes of attachments
 	Providers agent.Provider
 	Log       *slog.Logger
 	Metrics   *telemetry.Metrics

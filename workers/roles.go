@@ -76,8 +76,7 @@ func Build(role Role, d Deps) (lifecycle.Service, error) {
 	case RoleRelay:
 		return relay.New(relay.Deps{Store: d.Store, Bus: d.Bus, Log: d.Log, Metrics: d.Metrics}), nil
 	case RoleMedia:
-		// Attachments are recorded, not processed: nothing runs on that queue.
-		return lifecycle.Func{}, nil
+		return mediaWorker(d), nil
 	default:
 		return nil, fmt.Errorf("role %q is not built here", role)
 	}

@@ -2,6 +2,8 @@ package workers
 
 import (
 	"context"
+	"errors"
+	"io"
 
 	"github.com/google/uuid"
 
@@ -10,9 +12,11 @@ import (
 	"github.com/omnihub/omni/activities/agent"
 	"github.com/omnihub/omni/activities/deliver"
 	"github.com/omnihub/omni/activities/identity"
+	"github.com/omnihub/omni/activities/media"
 	"github.com/omnihub/omni/activities/turn"
 	"github.com/omnihub/omni/channels"
 	"github.com/omnihub/omni/channels/message"
+	"github.com/omnihub/omni/internal/blob"
 )
 
 // steps are the implementations of the catalogue, handed what they need.
@@ -22,6 +26,7 @@ type steps struct {
 	turn     *turn.Activities
 	agent    *agent.Activities
 	deliver  *deliver.Activities
+	media    *media.Activities
 }
 
 func newSteps(d Deps) steps {
@@ -45,6 +50,18 @@ func newSteps(d Deps) steps {
 			Capabilities: capabilities, CheckURL: d.CheckURL, Quick: d.Latencies.agents(d), Deliveries: &d.Latencies.channels,
 			Sender: sender, Process: d.Process, Typer: typer{gateway}, Live: live{sender}, Streams: d.Bus, Observe: d.Metrics.Agent},
 		deliver: sender,
+		media:   &media.Activities{Store: store, Instances: d.Instances, HTTP: d.HTTP, Keep: keep(d.Blobs)},
+	}
+}
+
+// keep puts the bytes of attachments into a store.
+func keep(blobs *blob.Files) media.Keep {
+	return func(id uuid.UUID, r io.Reader, limit int64) (int64, string, error) {
+		info, err := blobs.Put(id, r, limit)
+		if errors.Is(err, blob.ErrTooLarge) {
+			err = media.ErrTooLarge
+		}
+		return info.Size, info.SHA256, err
 	}
 }
 

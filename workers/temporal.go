@@ -68,6 +68,7 @@ func pipelineWorker(d Deps) temporalWorker {
 	register(w, d, activities.AgentAwait, s.agent.Await)
 	register(w, d, activities.AgentGiveUp, s.agent.GiveUp)
 	register(w, d, activities.DeliverSend, s.deliver.Send)
+	register(w, d, activities.MediaGiveUp, s.media.GiveUp)
 	return temporalWorker{w}
 }
 
@@ -89,5 +90,13 @@ func deliveryWorker(d Deps) temporalWorker {
 	w := newWorker(d.Temporal, activities.QueueDelivery, d.Log, worker.Options{
 		DisableWorkflowWorker: true, MaxConcurrentActivityExecutionSize: 1000, MaxConcurrentActivityTaskPollers: 4})
 	register(w, d, activities.DeliverSend, newSteps(d).deliver.Send)
+	return temporalWorker{w}
+}
+
+// mediaWorker fetches attachments.
+func mediaWorker(d Deps) temporalWorker {
+	w := newWorker(d.Temporal, activities.QueueMedia, d.Log, worker.Options{
+		DisableWorkflowWorker: true, MaxConcurrentActivityExecutionSize: 100, MaxConcurrentActivityTaskPollers: 2})
+	register(w, d, activities.MediaFetch, newSteps(d).media.Fetch)
 	return temporalWorker{w}
 }

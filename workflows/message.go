@@ -39,9 +39,17 @@ func Message(ctx workflow.Context, in MessageInput) (MessageResult, error) {
 		return MessageResult{}, err
 	}
 	if access.Decision != activities.Allow {
+		if access.MediaAnyway && in.MediaCount > 0 {
+			if err := fetch(ctx, ref); err != nil {
+				return MessageResult{}, err
+			}
+		}
 		return t.end(ctx, activities.OutcomeDenied)
 	}
 	view, err := activities.Join(ctx, activities.JoinInput{Message: ref, PersonID: who.PersonID, WorkflowID: t.ref.WorkflowID})
+	if err == nil && view.Media > 0 {
+		view, err = t.attach(ctx, ref, view)
+	}
 	if err != nil {
 		return MessageResult{}, err
 	}

@@ -23,6 +23,7 @@ type hands struct {
 	t      *testing.T
 	who    activities.ResolveOutput
 	access activities.CheckOutput
+	media  int // attachments of the message
 }
 
 var (
@@ -44,6 +45,9 @@ func newHands(t *testing.T) *hands {
 	register(activities.TurnJoin, stub[activities.JoinInput, activities.TurnView])
 	register(activities.TurnClose, stub[activities.CloseInput, activities.TurnView])
 	register(activities.TurnYield, stub[activities.YieldInput, activities.TurnView])
+	register(activities.TurnReady, stub[activities.ReadyInput, activities.ReadyOutput])
+	register(activities.MediaFetch, stub[activities.FetchInput, activities.FetchOutput])
+	register(activities.MediaGiveUp, stub[activities.FetchInput, activities.FetchOutput])
 	register(activities.TurnFinish, stub[activities.FinishInput, activities.FinishOutput])
 	register(activities.TurnWake, stub[activities.WakeInput, struct{}])
 	register(activities.FollowUpArm, stub[activities.ArmInput, struct{}])
@@ -74,7 +78,8 @@ func (h *hands) joins(v activities.TurnView) {
 
 func (h *hands) run() workflows.MessageResult {
 	h.t.Helper()
-	h.ExecuteWorkflow(workflows.TypeMessage, workflows.MessageInput{TenantID: "default", MessageID: messageID, Channel: "custom"})
+	h.ExecuteWorkflow(workflows.TypeMessage, workflows.MessageInput{TenantID: "default", MessageID: messageID, Channel: "custom",
+		MediaCount: h.media})
 	require.True(h.t, h.IsWorkflowCompleted())
 	require.NoError(h.t, h.GetWorkflowError())
 	var out workflows.MessageResult

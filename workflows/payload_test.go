@@ -32,6 +32,7 @@ var payloads = []any{
 	activities.ReadyInput{}, activities.ReadyOutput{}, activities.WakeInput{}, activities.SweepInput{}, activities.SweepOutput{},
 	activities.ReplyInput{}, activities.ReplyOutput{},
 	activities.AwaitInput{}, activities.GiveUpInput{}, activities.SendInput{}, activities.SendOutput{}, activities.MessageRef{}, activities.TurnRef{},
+	activities.FetchInput{}, activities.FetchOutput{},
 	activities.FollowUpInput{}, activities.ArmInput{}, activities.ClaimInput{},
 	workflows.MessageInput{}, workflows.MessageResult{}, workflows.OutboundInput{}, workflows.OutboundResult{},
 }

@@ -31,6 +31,8 @@ func (a *Activities) Join(ctx context.Context, in activities.JoinInput) (activit
 		return activities.TurnView{}, err
 	}
 	p := joinParams(in, inst, agent, refusal, attempt)
+	media := len(omni.MediaToFetch(base.Settings.Media, m.Content))
+	p.MediaPending = media > 0
 	if p.Refuse == string(omni.RefusedReset) {
 		v, err := a.Store.ResetByMessage(ctx, p.ChatID, p.MessageID, p.WorkflowID, p.Refuse)
 		if err != nil {
@@ -51,7 +53,9 @@ func (a *Activities) Join(ctx context.Context, in activities.JoinInput) (activit
 			return activities.TurnView{}, err
 		}
 	}
-	return a.view(ctx, v, base)
+	view, err := a.view(ctx, v, base)
+	view.Media = media
+	return view, err
 }
 
 // route is the instance with the agent that answers a subject, and how a turn
@@ -89,7 +93,6 @@ func joinParams(in activities.JoinInput, inst *omni.Instance, agent string, refu
 		TurnID:     omni.TurnID(in.Message.MessageID, 0),
 		SessionKey: omni.SessionKey(agentOf(inst).Session, in.Message.ChatID, in.PersonID), Agent: agent,
 		Refuse: string(refusal), Quiet: quiet, QuietCap: quietCap,
-		// Attachments are recorded, not processed, so nothing is pending.
 		Close: quiet == 0, Interrupt: cfg.WhenBusy == omni.WhenBusyInterrupt, Closing: closingParams(inst), Attempt: attempt,
 	}
 }

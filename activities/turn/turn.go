@@ -91,8 +91,6 @@ type Activities struct {
 const (
 	// answerSlack is added to the agent's timeout before a turn is suspect.
 	answerSlack = 30 * time.Second
-	// mediaWithin is how long a turn waits for pending media.
-	mediaWithin = 60 * time.Second
 	// shortWait is waited out inside the step: a message on its way into the
 	// database is worth a few milliseconds, not a timer.
 	shortWait  = 25 * time.Millisecond
@@ -164,7 +162,7 @@ func agentOf(inst *omni.Instance) omni.AgentConfig {
 
 func closingParams(inst *omni.Instance) omni.ClosingParams {
 	agent := agentOf(inst)
-	return omni.ClosingParams{Provider: agent.Provider, MediaWithin: mediaWithin,
+	return omni.ClosingParams{Provider: agent.Provider, MediaWithin: activities.MediaDeadline,
 		AnswerWithin: time.Duration(agent.TimeoutSeconds)*time.Second + answerSlack}
 }
 

@@ -43,6 +43,7 @@ func Register(api huma.API, d Deps) {
 	r.agentRoutes()
 	r.channels()
 	r.messages()
+	r.media()
 	r.chats()
 	r.turns()
 	r.persons()

@@ -38,6 +38,7 @@ type Content struct {
 
 // Media is one attachment: where its bytes are, never the bytes themselves.
 type Media struct {
+	ID       string      `json:"id,omitempty"` // of the bytes at the hub, once it has fetched them; channels leave it empty
 	Type     ContentType `json:"type"`
 	URL      string      `json:"url,omitempty"`
 	MimeType string      `json:"mimeType,omitempty"`

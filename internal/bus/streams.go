@@ -68,7 +68,7 @@ var streamTypes = []struct {
 		"identity.unlinked", "identity.merged", "identity.merge_undone", "identity.suggested"}},
 	{StreamAccess, []omni.EventType{omni.EventAccessChecked, "access.rule_created", "access.rule_updated",
 		"access.rule_deleted", "access.paired"}},
-	{StreamMedia, []omni.EventType{omni.EventMediaReceived, "media.processed", "media.failed"}},
+	{StreamMedia, []omni.EventType{omni.EventMediaReceived, "media.processed", omni.EventMediaFailed}},
 	{StreamAgent, []omni.EventType{omni.EventAgentRequest, omni.EventAgentResponse, omni.EventAgentError,
 		omni.EventTurnStarted, omni.EventTurnCompleted, omni.EventTurnFailed, omni.EventTurnCancelled,
 		omni.EventChatTakeover, omni.EventChatResumed, omni.EventChatReset, omni.EventFollowUpScheduled,

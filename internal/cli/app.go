@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net/http"
+	"path/filepath"
 	"slices"
 	"time"
 
@@ -13,6 +14,7 @@ import (
 	"github.com/nats-io/nats.go"
 	"go.temporal.io/sdk/client"
 
+	"github.com/omnihub/omni/internal/blob"
 	"github.com/omnihub/omni/internal/bus"
 	"github.com/omnihub/omni/internal/config"
 	"github.com/omnihub/omni/internal/control"
@@ -63,6 +65,7 @@ type app struct {
 	engine    *durable.Engine
 	guard     *safehttp.Guard
 	http      *http.Client // guarded
+	blobs     *blob.Files
 	providers *provider.Registry
 	group     lifecycle.Group
 	closers   []func() // of connections, last opened first
@@ -169,6 +172,7 @@ func (a *app) openOutside(context.Context) error {
 		return fmt.Errorf("OMNI_ALLOW_PRIVATE_NETWORKS: %w", err)
 	}
 	a.guard, a.http = guard, guard.Client()
+	a.blobs = blob.New(filepath.Join(a.cfg.DataDir, "media"))
 	a.http.Transport = telemetry.Transport(a.http.Transport, a.tel.Tracer)
 	a.providers = provider.New(provider.Deps{
 		HTTP: a.http, OpenAIAPIKey: a.cfg.OpenAIAPIKey, OpenAIBaseURL: a.cfg.OpenAIBaseURL,
@@ -181,7 +185,7 @@ func (a *app) openOutside(context.Context) error {
 func (a *app) addRoles() error {
 	deps := workers.Deps{
 		Store: a.store, Instances: a.instances, Agents: a.agents, Bus: a.bus, Temporal: a.temporal, Engine: a.engine,
-		HTTP: a.http, CheckURL: a.guard.CheckURL, Providers: a.providers, Log: a.log, Metrics: a.tel.Metrics, Meter: a.tel.Meter, Tracer: a.tel.Tracer,
+		HTTP: a.http, Blobs: a.blobs, CheckURL: a.guard.CheckURL, Providers: a.providers, Log: a.log, Metrics: a.tel.Metrics, Meter: a.tel.Meter, Tracer: a.tel.Tracer,
 		Owner: a.owner, Process: uuid.NewString(), PublicURL: a.publicURL(), Latencies: &workers.Latencies{},
 		AgentHere: slices.Contains(a.roles, workers.RoleAgent),
 	}

@@ -18,7 +18,7 @@ func resourceCommands(env Env) []*cobra.Command {
 	return []*cobra.Command{
 		instancesCommand(env), agentsCommand(env), routesCommand(env), channelsCommand(env), messagesCommand(env), chatsCommand(env), turnsCommand(env),
 		persons, mergesCommand(env), eventsCommand(env), keysCommand(env), tenantsCommand(env), deadLettersCommand(env),
-		accessCommand(env), healthCommand(env),
+		accessCommand(env), healthCommand(env), mediaCommand(env),
 	}
 }
 

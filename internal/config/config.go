@@ -12,7 +12,7 @@ type Config struct {
 	Host          string `env:"OMNI_HOST" default:"127.0.0.1" kind:"host" section:"The hub" doc:"Address the API listens on."`
 	Port          int    `env:"OMNI_PORT" default:"8881" kind:"port" doc:"Port of the API, the chat pages and the dashboard; 0 takes a free one."`
 	APIKey        string `env:"OMNI_API_KEY" secret:"true" kind:"key" doc:"The bootstrap API key, any string of 16 or more characters; it has scope admin. Unset, omni up makes one, prints it once and keeps it in the data directory."`
-	DataDir       string `env:"OMNI_DATA_DIR" default:"./data" kind:"path" doc:"Folder of everything the embedded stack writes."`
+	DataDir       string `env:"OMNI_DATA_DIR" default:"./data" kind:"path" doc:"Folder of everything the embedded stack writes, and of attachments."`
 	EncryptionKey string `env:"OMNI_ENCRYPTION_KEY" secret:"true" kind:"base64-32" doc:"32 bytes in base64 that encrypt stored credentials. Unset, omni up makes one and keeps it in the data directory; omni serve requires it."`
 	PublicURL     string `env:"OMNI_PUBLIC_URL" kind:"http-url" doc:"Where people and platforms reach the hub, for webhook and chat page links. Unset: the API's own address."`
 	APIURL        string `env:"OMNI_API_URL" kind:"http-url" doc:"Where the commands of the CLI reach the API. Unset: OMNI_HOST and OMNI_PORT."`

@@ -11,6 +11,7 @@ type Store interface {
 	AgentStore
 	RouteStore
 	MessageStore
+	MediaStore
 	ChatStore
 	PersonStore
 	PersonGraphStore
@@ -34,6 +35,7 @@ type Deps struct {
 	Log       *slog.Logger
 	UI        TemporalUI
 	PublicURL string // OMNI_PUBLIC_URL
+	Blobs     Blobs  // nil: no attachments are kept here
 	// CheckURL refuses addresses that outgoing calls may not reach; nil: none.
 	CheckURL func(rawURL string) error
 	// CheckHost does that for the addresses that a name stands for now; nil:
@@ -51,6 +53,7 @@ type Control struct {
 	Agents      *Agents
 	Routes      *Routes
 	Messages    *Messages
+	Media       *Media
 	Chats       *Chats
 	Turns       *Turns
 	Persons     *Persons
@@ -78,6 +81,7 @@ func New(d Deps) *Control {
 			checkURL: d.CheckURL, checkHost: d.CheckHost},
 		Routes:      &Routes{store: d.Store, announce: d.Announcer, log: d.Log},
 		Messages:    messages,
+		Media:       &Media{store: d.Store, blobs: d.Blobs},
 		Chats:       &Chats{store: d.Store, messages: messages, announce: d.Announcer, log: d.Log},
 		Turns:       &Turns{store: d.Store, instances: d.Store, waker: d.Waker, checkURL: d.CheckURL, log: d.Log},
 		Persons:     &Persons{store: d.Store, log: d.Log},

@@ -51,6 +51,7 @@ const (
 	CodeNotFound       = "not_found"
 	CodeUnsupported    = "capability_not_supported"
 	CodeKeyReused      = "idempotency_key_reused"
+	CodeMediaFailed    = "media_failed"
 	CodeNotScheduled   = "not_scheduled"
 	CodeNotOpen        = "dead_letter_not_open"
 	CodeNotUnknown     = "not_unknown"

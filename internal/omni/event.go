@@ -50,6 +50,7 @@ const (
 
 	// MEDIA.
 	EventMediaReceived EventType = "media.received"
+	EventMediaFailed   EventType = "media.failed"
 
 	// AGENT.
 	EventAgentRequest  EventType = "agent.request"

@@ -32,7 +32,7 @@ const AgentFailed = `-- name: AgentFailed :execrows
 WITH t AS (
     UPDATE turns SET due_at = greatest(due_at, clock_timestamp() + $7::interval)
     WHERE turns.id = $8 AND workflow_id = $9 AND epoch = $10 AND state = 'answering'
-    RETURNING id, tenant_id, instance_id, channel, chat_id, session_key, agent, state, leader, workflow_id, epoch, due_at, first_at, last_at, last_seq, quiet_for, quiet_at, latest_at, media_pending, media_until, closed_at, answer, part_count, agent_ms, deliver_ms, error, outcome, sender, sender_until, wake_workflow, asked_at, reply_until, awaiting, reply_hash, follows, created_at, finished_at, reopened_at, yielded_to
+    RETURNING id, tenant_id, instance_id, channel, chat_id, session_key, agent, state, leader, workflow_id, epoch, due_at, first_at, last_at, last_seq, quiet_for, quiet_at, latest_at, media_pending, media_until, closed_at, answer, part_count, agent_ms, deliver_ms, error, outcome, sender, sender_until, wake_workflow, asked_at, reply_until, awaiting, reply_hash, follows, created_at, finished_at, reopened_at, yielded_to, live
 )
 INSERT INTO events (id, tenant_id, type, subject, instance_id, channel, chat_id, correlation_id, data)
 SELECT uuid_v7(), t.tenant_id, 'agent.error', t.id::text, t.instance_id, t.channel, t.chat_id, t.leader,
@@ -214,7 +214,7 @@ const SessionHistory = `-- name: SessionHistory :one
 SELECT coalesce(jsonb_agg(jsonb_build_object('fromAgent', h.direction = 'outbound', 'turnId', h.turn_id,
             'senderName', h.sender_name, 'text', h.text, 'content', h.content, 'at', h.created_at)
             ORDER BY h.created_at, h.part_index, h.id), '[]')::jsonb AS history
-FROM (SELECT m.id, m.tenant_id, m.instance_id, m.channel, m.chat_id, m.person_id, m.identity_id, m.direction, m.kind, m.external_id, m.external_key, m.content, m.text, m.status, m.status_reason, m.sender_name, m.sender_platform_id, m.from_me, m.facts, m.reply_to, m.reply_to_external, m.access_decision, m.access_rule_id, m.access_reason, m.seq, m.turn_id, m.correlation_id, m.traceparent, m.part_index, m.part_count, m.epoch, m.attempts, m.error, m.send_at, m.sent_at, m.edited_at, m.deleted_at, m.created_at, m.updated_at, m.untaken, m.retry_at, m.uncertain, m.doubtful, m.yields FROM turns s JOIN messages m ON m.turn_id = s.id
+FROM (SELECT m.id, m.tenant_id, m.instance_id, m.channel, m.chat_id, m.person_id, m.identity_id, m.direction, m.kind, m.external_id, m.external_key, m.content, m.text, m.status, m.status_reason, m.sender_name, m.sender_platform_id, m.from_me, m.facts, m.reply_to, m.reply_to_external, m.access_decision, m.access_rule_id, m.access_reason, m.seq, m.turn_id, m.correlation_id, m.traceparent, m.part_index, m.part_count, m.epoch, m.attempts, m.error, m.send_at, m.sent_at, m.edited_at, m.deleted_at, m.created_at, m.updated_at, m.untaken, m.retry_at, m.uncertain, m.doubtful, m.yields, m.shown, m.bubble FROM turns s JOIN messages m ON m.turn_id = s.id
       WHERE s.session_key = $1 AND s.session_key LIKE '%person:%'
         AND s.instance_id = (SELECT instance_id FROM turns WHERE turns.id = $2) AND s.id <> $2
         AND s.yielded_to IS DISTINCT FROM $2 -- AgentTurn has those

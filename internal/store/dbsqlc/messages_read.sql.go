@@ -12,7 +12,7 @@ import (
 )
 
 const GetMessage = `-- name: GetMessage :one
-SELECT id, tenant_id, instance_id, channel, chat_id, person_id, identity_id, direction, kind, external_id, external_key, content, text, status, status_reason, sender_name, sender_platform_id, from_me, facts, reply_to, reply_to_external, access_decision, access_rule_id, access_reason, seq, turn_id, correlation_id, traceparent, part_index, part_count, epoch, attempts, error, send_at, sent_at, edited_at, deleted_at, created_at, updated_at, untaken, retry_at, uncertain, doubtful, yields FROM messages WHERE id = $1 AND tenant_id = $2 AND kind <> 'stub'
+SELECT id, tenant_id, instance_id, channel, chat_id, person_id, identity_id, direction, kind, external_id, external_key, content, text, status, status_reason, sender_name, sender_platform_id, from_me, facts, reply_to, reply_to_external, access_decision, access_rule_id, access_reason, seq, turn_id, correlation_id, traceparent, part_index, part_count, epoch, attempts, error, send_at, sent_at, edited_at, deleted_at, created_at, updated_at, untaken, retry_at, uncertain, doubtful, yields, shown, bubble FROM messages WHERE id = $1 AND tenant_id = $2 AND kind <> 'stub'
 `
 
 type GetMessageParams struct {
@@ -68,13 +68,15 @@ func (q *Queries) GetMessage(ctx context.Context, arg GetMessageParams) (Message
 		&i.Uncertain,
 		&i.Doubtful,
 		&i.Yields,
+		&i.Shown,
+		&i.Bubble,
 	)
 	return i, err
 }
 
 const GetTurn = `-- name: GetTurn :one
 
-SELECT id, tenant_id, instance_id, channel, chat_id, session_key, agent, state, leader, workflow_id, epoch, due_at, first_at, last_at, last_seq, quiet_for, quiet_at, latest_at, media_pending, media_until, closed_at, answer, part_count, agent_ms, deliver_ms, error, outcome, sender, sender_until, wake_workflow, asked_at, reply_until, awaiting, reply_hash, follows, created_at, finished_at, reopened_at, yielded_to FROM turns WHERE id = $1 AND tenant_id = $2
+SELECT id, tenant_id, instance_id, channel, chat_id, session_key, agent, state, leader, workflow_id, epoch, due_at, first_at, last_at, last_seq, quiet_for, quiet_at, latest_at, media_pending, media_until, closed_at, answer, part_count, agent_ms, deliver_ms, error, outcome, sender, sender_until, wake_workflow, asked_at, reply_until, awaiting, reply_hash, follows, created_at, finished_at, reopened_at, yielded_to, live FROM turns WHERE id = $1 AND tenant_id = $2
 `
 
 type GetTurnParams struct {
@@ -126,12 +128,13 @@ func (q *Queries) GetTurn(ctx context.Context, arg GetTurnParams) (Turn, error) 
 		&i.FinishedAt,
 		&i.ReopenedAt,
 		&i.YieldedTo,
+		&i.Live,
 	)
 	return i, err
 }
 
 const TurnReplies = `-- name: TurnReplies :many
-SELECT id, tenant_id, instance_id, channel, chat_id, person_id, identity_id, direction, kind, external_id, external_key, content, text, status, status_reason, sender_name, sender_platform_id, from_me, facts, reply_to, reply_to_external, access_decision, access_rule_id, access_reason, seq, turn_id, correlation_id, traceparent, part_index, part_count, epoch, attempts, error, send_at, sent_at, edited_at, deleted_at, created_at, updated_at, untaken, retry_at, uncertain, doubtful, yields FROM messages WHERE turn_id = $1 AND direction = 'outbound' ORDER BY created_at, part_index
+SELECT id, tenant_id, instance_id, channel, chat_id, person_id, identity_id, direction, kind, external_id, external_key, content, text, status, status_reason, sender_name, sender_platform_id, from_me, facts, reply_to, reply_to_external, access_decision, access_rule_id, access_reason, seq, turn_id, correlation_id, traceparent, part_index, part_count, epoch, attempts, error, send_at, sent_at, edited_at, deleted_at, created_at, updated_at, untaken, retry_at, uncertain, doubtful, yields, shown, bubble FROM messages WHERE turn_id = $1 AND direction = 'outbound' ORDER BY created_at, part_index
 `
 
 func (q *Queries) TurnReplies(ctx context.Context, turnID uuid.NullUUID) ([]Message, error) {
@@ -188,6 +191,8 @@ func (q *Queries) TurnReplies(ctx context.Context, turnID uuid.NullUUID) ([]Mess
 			&i.Uncertain,
 			&i.Doubtful,
 			&i.Yields,
+			&i.Shown,
+			&i.Bubble,
 		); err != nil {
 			return nil, err
 		}

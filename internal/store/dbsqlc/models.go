@@ -291,6 +291,25 @@ type KeyAudit struct {
 	CreatedAt time.Time
 }
 
+type Medium struct {
+	ID         uuid.UUID
+	TenantID   string
+	InstanceID uuid.UUID
+	Channel    string
+	ChatID     uuid.UUID
+	MessageID  uuid.UUID
+	Idx        int32
+	Type       string
+	MimeType   string
+	Filename   string
+	Size       int64
+	Sha256     string
+	State      string
+	Reason     string
+	Error      string
+	CreatedAt  time.Time
+}
+
 type Merge struct {
 	ID             uuid.UUID
 	Seq            *int64
@@ -359,6 +378,8 @@ type Message struct {
 	Uncertain        int32
 	Doubtful         bool
 	Yields           int32
+	Shown            *string
+	Bubble           int32
 }
 
 type OutboundResumption struct {
@@ -456,4 +477,5 @@ type Turn struct {
 	FinishedAt   *time.Time
 	ReopenedAt   *time.Time
 	YieldedTo    uuid.NullUUID
+	Live         bool
 }

@@ -1,0 +1,2 @@
+// Package media is steps media.*: what is attached to a message?
+package media
