@@ -81,6 +81,7 @@ var tenancyCases = map[string]tenancyCase{
 
 	"list-person-identities": {path: []string{"person"}},
 	"person-timeline":        {path: []string{"person"}},
+	"person-presence":        {path: []string{"person"}},
 	"update-person":          {path: []string{"person"}, body: `{"preferredIdentityId":"{{identity}}"}`},
 
 	"list-access-rules":  {},

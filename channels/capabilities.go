@@ -39,6 +39,7 @@ type Capabilities struct {
 	Delete         bool                  `json:"delete"`
 	React          bool                  `json:"react"`
 	Typing         bool                  `json:"typing"`
+	Presence       bool                  `json:"presence"` // says who is connected (Deps.Presence)
 	ReadReceipts   bool                  `json:"readReceipts"`
 	Groups         bool                  `json:"groups"`
 	Webhook        bool                  `json:"webhook"`                 // the platform calls /webhook/{channel}/{instanceId}

@@ -119,6 +119,19 @@ type Deps struct {
 	HTTP *http.Client // guarded against private addresses; has no overall timeout: use the context
 	KV   KV           // small durable state of this instance: offsets, cursors
 	Live Live         // fan-out to whatever is connected to any process
+
+	Presence Presence // who is connected to the platform; nil: nobody wants to know
+}
+
+// Presence is where a channel says which people are connected to its platform,
+// scoped to one instance and to whoever was handed it. Best effort: nothing is
+// decided by it.
+type Presence interface {
+	// Online says that somebody is connected. It holds for a minute: say it again
+	// while they are.
+	Online(ctx context.Context, userID string) error
+	// Offline says that they have left.
+	Offline(ctx context.Context, userID string) error
 }
 
 // KV is a small durable store, scoped to one instance.

@@ -80,6 +80,12 @@ func (r *routes) persons() {
 		func(ctx context.Context, who *omni.APIKey, in *personTimeline) (*many[omni.Message], error) {
 			return manyOf(r.Persons.Timeline(ctx, who, in.ID.UUID, in.filter(), in.control()))
 		})
+	add(r, endpoint{id: "person-presence", method: http.MethodGet, path: "/persons/{id}/presence", tag: tag, scope: read,
+		summary: "Tell whether a person is there now, and when they last were",
+		doc: "Live: webchat knows who has the page open; of other channels only typing is known, and what is not known is said to be unknown."},
+		func(ctx context.Context, who *omni.APIKey, in *ByID) (*one[omni.Presence], error) {
+			return oneOf(r.Persons.Presence(ctx, who, in.ID.UUID))
+		})
 	add(r, endpoint{id: "list-person-identities", method: http.MethodGet, path: "/persons/{id}/identities", tag: tag,
 		scope: read, summary: "List a person's accounts, the last used first"},
 		func(ctx context.Context, who *omni.APIKey, in *ByID) (*one[[]omni.Identity], error) {

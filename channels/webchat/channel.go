@@ -61,6 +61,7 @@ func (Channel) Info() channels.Info {
 			EditPerSecond:  4,
 			Delete:         true,
 			Typing:         true,
+			Presence:       true,
 			TypingSeconds:  6, // page.js
 			Page:           true,
 		},

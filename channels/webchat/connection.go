@@ -30,6 +30,7 @@ type connection struct {
 	limiter *rate.Limiter
 	address string // who connects
 	known   bool   // the visitor has written before; only read and written by read
+	visitor *visitor
 	typing  rate.Sometimes
 
 	mu      sync.Mutex
@@ -58,8 +59,11 @@ func (c *connection) serve(ctx context.Context) {
 	}
 	c.chat = chatID(c.page.instanceID, hello.Visitor)
 	limiter, leave := c.page.crowd.limiter(c.chat)
-	defer leave()
-	c.limiter = limiter
+	c.limiter, c.visitor = limiter, c.page.crowd.visitor(c.chat)
+	defer func() {
+		leave()
+		c.left(ctx)
+	}()
 	stop, err := c.page.deps.Live.Listen(topic(c.chat), func(data []byte) { c.onLive(data, cancel) })
 	if err != nil {
 		c.page.deps.Log.Warn("listening for chat frames", "error", err)
@@ -69,6 +73,7 @@ func (c *connection) serve(ctx context.Context) {
 	defer stop()
 	wg.Go(func() { c.write(ctx, cancel) })
 	wg.Go(func() { c.ping(ctx, cancel) })
+	wg.Go(func() { c.here(ctx) })
 	if err := c.sendHistory(ctx, hello.Since); err != nil {
 		if ctx.Err() == nil {
 			c.page.deps.Log.Warn("reading chat history", "error", err)
@@ -241,5 +246,6 @@ func (c *connection) ping(ctx context.Context, cancel func()) {
 		if err != nil {
 			return
 		}
+		c.here(ctx)
 	}
 }

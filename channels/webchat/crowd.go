@@ -25,6 +25,8 @@ type crowd struct {
 type visitor struct {
 	limiter *rate.Limiter
 	open    int
+
+	saying sync.Mutex // held while it is said that they are there, or have left
 }
 
 // enter takes a place, and reports whether there was one.
@@ -61,6 +63,20 @@ func (c *crowd) limiter(chat string) (l *rate.Limiter, leave func()) {
 		defer c.mu.Unlock()
 		v.open--
 	}
+}
+
+// visitor is who has a chat, while they are here.
+func (c *crowd) visitor(chat string) *visitor {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.visitors[chat]
+}
+
+// away reports whether a visitor has no connection left.
+func (c *crowd) away(v *visitor) bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return v.open == 0
 }
 
 // forget drops those who have left, once there are many.

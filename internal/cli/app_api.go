@@ -36,7 +36,7 @@ func (a *app) addAPI() error {
 
 func (a *app) control() *control.Control {
 	deps := control.Deps{
-		Store: a.store, Engine: a.engine, Workflows: a.engine, Announcer: a.bus, Inbound: a.bus, Waker: a.engine, Log: a.log,
+		Store: a.store, Engine: a.engine, Workflows: a.engine, Announcer: a.bus, Inbound: a.bus, Presence: a.bus, Waker: a.engine, Log: a.log,
 		Blobs:     a.blobs,
 		UI:        control.TemporalUI{URL: a.temporalUI, Namespace: a.cfg.TemporalNamespace},
 		PublicURL: a.publicURL(), CheckURL: a.guard.CheckURL, CheckHost: a.guard.CheckHost,

@@ -28,6 +28,7 @@ func personsCommand(env Env) *cobra.Command {
 			{"query", "q", "parts of a name, username, phone, e-mail or account"}, {"instance", "instanceId", "only of this instance"}}, personColumns),
 		act(env, "get", "Read a person with their accounts", http.MethodGet, personsPath+"/{id}", ""),
 		updatePersonCommand(env), timelineCommand(env),
+		act(env, "presence", "Tell whether a person is there now, and when they last were", http.MethodGet, personsPath+"/{id}/presence", ""),
 		verb{
 			use: "identities <id>", short: "List a person's accounts, the last used first", args: cobra.ExactArgs(1),
 			run: func(c *call, args []string) error {

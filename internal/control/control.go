@@ -28,10 +28,11 @@ type Store interface {
 type Deps struct {
 	Store     Store
 	Engine    Engine
-	Workflows Describer   // nil: traces name workflows without their runs
-	Announcer Announcer   // nil: nobody else caches instances
-	Inbound   Republisher // nil: poison cannot be retried
-	Waker     Waker       // nil: what waits finds out by itself
+	Workflows Describer      // nil: traces name workflows without their runs
+	Announcer Announcer      // nil: nobody else caches instances
+	Inbound   Republisher    // nil: poison cannot be retried
+	Presence  PresenceReader // nil: nobody knows who is there
+	Waker     Waker          // nil: what waits finds out by itself
 	Log       *slog.Logger
 	UI        TemporalUI
 	PublicURL string // OMNI_PUBLIC_URL
@@ -84,7 +85,7 @@ func New(d Deps) *Control {
 		Media:       &Media{store: d.Store, blobs: d.Blobs},
 		Chats:       &Chats{store: d.Store, messages: messages, announce: d.Announcer, log: d.Log},
 		Turns:       &Turns{store: d.Store, instances: d.Store, waker: d.Waker, checkURL: d.CheckURL, log: d.Log},
-		Persons:     &Persons{store: d.Store, log: d.Log},
+		Persons:     &Persons{store: d.Store, live: d.Presence, log: d.Log},
 		PersonGraph: &PersonGraph{store: d.Store, announce: d.Announcer, log: d.Log},
 		Events:      &Events{store: d.Store},
 		Keys:        &Keys{store: d.Store, auth: auth},

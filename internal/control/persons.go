@@ -23,12 +23,15 @@ type PersonStore interface {
 	SearchPersons(ctx context.Context, tenant string, f omni.PersonFilter, after *omni.RankedKey, limit int) ([]omni.Person, *omni.RankedKey, error)
 	// UpdatePerson holds the person's row while change runs.
 	UpdatePerson(ctx context.Context, tenant string, id uuid.UUID, by string, change func(*omni.Person) error) (*omni.Person, error)
+	// PersonChats lists the chats that a person was in of late.
+	PersonChats(ctx context.Context, tenant string, person uuid.UUID) ([]omni.ChatRef, error)
 	Timeline(ctx context.Context, tenant string, person uuid.UUID, f omni.TimelineFilter, p omni.Page) ([]omni.Message, error)
 }
 
 // Persons are the use cases around persons. Safe for concurrent use.
 type Persons struct {
 	store PersonStore
+	live  PresenceReader // nil: nobody knows
 	log   *slog.Logger
 }
 

@@ -26,6 +26,11 @@ type Chat struct {
 	UpdatedAt     time.Time        `json:"updatedAt"`
 }
 
+// ChatRef names a chat.
+type ChatRef struct {
+	ID, InstanceID uuid.UUID
+}
+
 // ChatFilter narrows a list of chats; zero fields do not.
 type ChatFilter struct {
 	Within     []uuid.UUID // instances the caller may see; nil: all

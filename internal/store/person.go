@@ -3,6 +3,7 @@ package store
 import (
 	"context"
 	"errors"
+	"time"
 
 	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
@@ -89,4 +90,24 @@ func identityView(r dbsqlc.Identity) omni.Identity {
 	return omni.Identity{ID: r.ID, InstanceID: r.InstanceID, Channel: r.Channel, PlatformUserID: r.PlatformUserID,
 		PersonID: r.PersonID, Name: r.Name, Username: r.Username, Phone: r.Phone, Email: r.Email, IsBot: r.IsBot,
 		FirstSeenAt: r.FirstSeenAt, LastSeenAt: r.LastSeenAt}
+}
+
+// PersonChats lists the chats with a person alone, and those that they wrote in
+// of late; fifty at most.
+func (s *Store) PersonChats(ctx context.Context, tenant string, person uuid.UUID) ([]omni.ChatRef, error) {
+	rows, err := s.q.PersonChats(ctx, dbsqlc.PersonChatsParams{
+		PersonID: uuid.NullUUID{UUID: person, Valid: true}, TenantID: tenant})
+	if err != nil {
+		return nil, wrap(err, "reading the chats of person "+person.String())
+	}
+	out := make([]omni.ChatRef, len(rows))
+	for i, r := range rows {
+		out[i] = omni.ChatRef{ID: r.ID, InstanceID: r.InstanceID}
+	}
+	return out, nil
+}
+
+// SawIdentity notes when an account was last there; nothing where there is none.
+func (s *Store) SawIdentity(ctx context.Context, tenant string, id uuid.UUID, at time.Time) error {
+	return wrap(s.q.SawIdentity(ctx, dbsqlc.SawIdentityParams{ID: id, TenantID: tenant, At: at}), "noting when account "+id.String()+" was there")
 }

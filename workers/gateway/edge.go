@@ -27,6 +27,8 @@ type EdgeStore interface {
 	ChannelValue(ctx context.Context, instanceID uuid.UUID, key string) ([]byte, error)
 	PutChannelValue(ctx context.Context, tenant string, instanceID uuid.UUID, key string, value []byte) error
 	DeleteChannelValue(ctx context.Context, instanceID uuid.UUID, key string) error
+	// SawIdentity notes when an account was last there.
+	SawIdentity(ctx context.Context, tenant string, id uuid.UUID, at time.Time) error
 	ChatHistory(ctx context.Context, instanceID uuid.UUID, externalChatID string, after uuid.UUID, limit int) ([]channels.HistoryItem, error)
 	// RecordedPlaces says from which sequence each event was recorded.
 	RecordedPlaces(ctx context.Context, ids []uuid.UUID, olderThan time.Duration) (map[uuid.UUID]uint64, error)
@@ -65,6 +67,8 @@ func (e *edge) deps(in *omni.Instance, l *lease) channels.Deps {
 		HTTP: e.http,
 		KV:   &instanceKV{store: e.store, tenant: in.TenantID, instance: in.ID, lease: l},
 		Live: &instanceLive{bus: e.bus, instance: in.ID.String()},
+
+		Presence: &instancePresence{store: e.store, bus: e.bus, tenant: in.TenantID, instance: in.ID, holder: uuid.NewString()},
 	}
 }
 

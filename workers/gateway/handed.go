@@ -4,11 +4,13 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"time"
 
 	"github.com/google/uuid"
 
 	"github.com/omnihub/omni/channels"
 	"github.com/omnihub/omni/internal/bus"
+	"github.com/omnihub/omni/internal/omni"
 )
 
 // maxKeyBytes bounds the keys that a channel may choose.
@@ -18,6 +20,8 @@ var (
 	_ channels.KV      = (*instanceKV)(nil)
 	_ channels.Live    = (*instanceLive)(nil)
 	_ channels.History = (*instanceHistory)(nil)
+
+	_ channels.Presence = (*instancePresence)(nil)
 )
 
 // instanceKV is a channel's durable state for one instance.
@@ -94,4 +98,31 @@ func (h *instanceHistory) Since(ctx context.Context, chatID, afterMessageID stri
 		}
 	}
 	return h.store.ChatHistory(ctx, h.instance, chatID, after, max(1, min(limit, maxHistory)))
+}
+
+// instancePresence notes who is connected to one instance, as seen by one holder
+// of connections.
+type instancePresence struct {
+	store    EdgeStore
+	bus      *bus.Bus
+	tenant   string
+	instance uuid.UUID
+	holder   string
+}
+
+// Online implements channels.Presence.
+func (p *instancePresence) Online(ctx context.Context, userID string) error {
+	_, err := p.bus.MarkPresence(ctx, omni.IdentityID(p.instance, userID), p.holder, true)
+	return err
+}
+
+// Offline implements channels.Presence. Whoever has left everywhere was last
+// seen now: that is remembered longer than who is there.
+func (p *instancePresence) Offline(ctx context.Context, userID string) error {
+	identity := omni.IdentityID(p.instance, userID)
+	elsewhere, err := p.bus.MarkPresence(ctx, identity, p.holder, false)
+	if err != nil || elsewhere {
+		return err
+	}
+	return p.store.SawIdentity(ctx, p.tenant, identity, time.Now().UTC())
 }

@@ -147,6 +147,46 @@ func (q *Queries) PersonAddresses(ctx context.Context, arg PersonAddressesParams
 	return items, nil
 }
 
+const PersonChats = `-- name: PersonChats :many
+SELECT c.id, c.instance_id FROM chats c WHERE c.person_id = $1 AND c.tenant_id = $2
+UNION
+SELECT r.chat_id, r.instance_id FROM (
+    SELECT m.chat_id, m.instance_id FROM messages m
+    WHERE m.person_id = $1 AND m.tenant_id = $2 AND m.direction = 'inbound' ORDER BY m.created_at DESC, m.id DESC LIMIT 100) r
+LIMIT 50
+`
+
+type PersonChatsParams struct {
+	PersonID uuid.NullUUID
+	TenantID string
+}
+
+type PersonChatsRow struct {
+	ID         uuid.UUID
+	InstanceID uuid.UUID
+}
+
+// The chats with a person alone, and those that they wrote in of late.
+func (q *Queries) PersonChats(ctx context.Context, arg PersonChatsParams) ([]PersonChatsRow, error) {
+	rows, err := q.db.Query(ctx, PersonChats, arg.PersonID, arg.TenantID)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var items []PersonChatsRow
+	for rows.Next() {
+		var i PersonChatsRow
+		if err := rows.Scan(&i.ID, &i.InstanceID); err != nil {
+			return nil, err
+		}
+		items = append(items, i)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
+}
+
 const PersonIdentities = `-- name: PersonIdentities :many
 SELECT id, tenant_id, instance_id, channel, platform_user_id, person_id, name, username, phone, email, is_bot, pinned, first_seen_at, last_seen_at, search FROM identities WHERE person_id = $1 AND tenant_id = $2 ORDER BY last_seen_at DESC, id
 `
@@ -214,6 +254,21 @@ func (q *Queries) PersonNow(ctx context.Context, arg PersonNowParams) (uuid.UUID
 	var id uuid.UUID
 	err := row.Scan(&id)
 	return id, err
+}
+
+const SawIdentity = `-- name: SawIdentity :exec
+UPDATE identities SET last_seen_at = greatest(last_seen_at, $1::timestamptz) WHERE id = $2 AND tenant_id = $3
+`
+
+type SawIdentityParams struct {
+	At       time.Time
+	ID       uuid.UUID
+	TenantID string
+}
+
+func (q *Queries) SawIdentity(ctx context.Context, arg SawIdentityParams) error {
+	_, err := q.db.Exec(ctx, SawIdentity, arg.At, arg.ID, arg.TenantID)
+	return err
 }
 
 const UpdatePerson = `-- name: UpdatePerson :one

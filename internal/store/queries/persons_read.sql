@@ -49,3 +49,15 @@ SELECT * FROM persons WHERE id = $1 AND tenant_id = $2 FOR NO KEY UPDATE;
 UPDATE persons SET display_name = $3, phone = $4, email = $5, notes = $6, labels = $7, preferred_identity_id = $8, updated_at = clock_timestamp()
 WHERE id = $1 AND tenant_id = $2
 RETURNING *;
+
+-- name: PersonChats :many
+-- The chats with a person alone, and those that they wrote in of late.
+SELECT c.id, c.instance_id FROM chats c WHERE c.person_id = @person_id AND c.tenant_id = @tenant_id
+UNION
+SELECT r.chat_id, r.instance_id FROM (
+    SELECT m.chat_id, m.instance_id FROM messages m
+    WHERE m.person_id = @person_id AND m.tenant_id = @tenant_id AND m.direction = 'inbound' ORDER BY m.created_at DESC, m.id DESC LIMIT 100) r
+LIMIT 50;
+
+-- name: SawIdentity :exec
+UPDATE identities SET last_seen_at = greatest(last_seen_at, @at::timestamptz) WHERE id = @id AND tenant_id = @tenant_id;
