@@ -1,4 +1,4 @@
-package bus
+package bus_test
 
 import (
 	"sync"
@@ -8,12 +8,13 @@ import (
 	"github.com/google/uuid"
 	"github.com/stretchr/testify/require"
 
+	"github.com/omnihub/omni/internal/bus"
 	"github.com/omnihub/omni/internal/omni"
 )
 
 func TestPresenceIsThatOfAllHolders(t *testing.T) {
 	t.Parallel()
-	b := openBus(t)
+	b, _ := setup(t)
 	account := uuid.New()
 	is := func(online bool) omni.PresenceMark {
 		t.Helper()
@@ -52,11 +53,21 @@ func TestPresenceIsThatOfAllHolders(t *testing.T) {
 
 func TestWhatADeadHolderSaidIsForgotten(t *testing.T) {
 	t.Parallel()
-	now := time.Now()
-	p := present{Holders: map[string]time.Time{"dead": now.Add(-omni.PresenceFor - time.Second), "alive": now.Add(-time.Second)}}
-	p.change("new", true, now)
-	require.NotContains(t, p.Holders, "dead")
-	p.change("new", false, now)
-	require.Contains(t, p.Holders, "alive")
-	require.Equal(t, now, p.LeftAt)
+	b, _ := setup(t)
+	account := uuid.New()
+	kv, err := b.KV(t.Context(), bus.BucketPresence)
+	require.NoError(t, err)
+	long := time.Now().Add(-omni.PresenceFor - time.Second).UTC().Format(time.RFC3339Nano)
+	_, err = kv.Put(t.Context(), account.String(), []byte(`{"holders":{"dead":"`+long+`"}}`))
+	require.NoError(t, err)
+	p, err := b.Presence(t.Context(), account)
+	require.NoError(t, err)
+	require.False(t, p.Online)
+	require.WithinDuration(t, time.Now(), p.At, 2*omni.PresenceFor)
+	still, err := b.MarkPresence(t.Context(), account, "new", true)
+	require.NoError(t, err)
+	require.True(t, still)
+	still, err = b.MarkPresence(t.Context(), account, "new", false)
+	require.NoError(t, err)
+	require.False(t, still, "the dead one does not count")
 }
