@@ -75,6 +75,8 @@ func TestOnePersonManyAccounts(t *testing.T) {
 	m2 := b.from("b1", "99@lid", "hi", nil)
 	ana, lone := h.personOf(m1), h.personOf(m2)
 	require.NotEqual(t, ana, lone, "nothing says so yet")
+	a.from("a2", "maria-1", "hello", object{"username": "maria"})
+	b.from("b0", "maria-2", "hello", object{"username": "Maria"})
 	m3 := b.from("b2", "99@lid", "it is me", object{"phone": "5511987654321"})
 	require.Equal(t, ana, h.personOf(m3), "the same number on another instance")
 	require.Equal(t, ana, h.personOf(m2), "with what she had said before")
@@ -108,6 +110,24 @@ func TestOnePersonManyAccounts(t *testing.T) {
 		require.Len(t, h.idsOf("messages?limit=100&", annie), 6, "two questions and four parts: all that is of her account")
 		slow.from("s3", "annie", "once more", nil)
 		slow.hears(15*time.Second, "dm-annie", 6)
+	})
+
+	h.share(t, "the janitor suggests", func(t *testing.T) {
+		var found []struct {
+			ID, Status string
+			PersonIDs  []string
+			Reasons    []struct{ Reason, Value string }
+		}
+		require.Eventually(t, func() bool {
+			h.call(http.MethodGet, "/api/v1/persons/suggestions", nil, &found)
+			return len(found) == 1
+		}, 90*time.Second, 200*time.Millisecond)
+		require.Equal(t, "same_username", found[0].Reasons[0].Reason)
+		var merged mergeOut
+		h.call(http.MethodPost, "/api/v1/persons/suggestions/"+found[0].ID+"/confirm", nil, &merged)
+		require.Equal(t, found[0].PersonIDs[0], merged.PersonID)
+		h.call(http.MethodGet, "/api/v1/persons/suggestions", nil, &found)
+		require.Empty(t, found)
 	})
 
 	h.share(t, "apart again, over a kill", func(t *testing.T) {

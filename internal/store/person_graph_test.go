@@ -265,3 +265,27 @@ func TestRulesAndRoutesMoveAlong(t *testing.T) {
 	w.undo(apart, omni.GraphDone)
 	require.Equal(t, ana, whose("access_rules", own), "the person that it was about is gone")
 }
+
+// Live readers know a person under every id that the log has for them.
+func TestThePersonsNamesInTheLog(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	in := uuid.New()
+	a, b, c := w.show(in, "a", "", ""), w.show(in, "b", "", ""), w.show(in, "c", "", "")
+	aliases := func(id uuid.UUID) []uuid.UUID {
+		ids, err := w.PersonAliases(t.Context(), id)
+		require.NoError(t, err)
+		return ids
+	}
+	first, second := w.merge(a, b), w.merge(b, c)
+	require.ElementsMatch(t, []uuid.UUID{a, b, c}, aliases(c))
+	require.ElementsMatch(t, []uuid.UUID{a, b, c}, aliases(a), "also asked by the id of one that became another")
+	f := omni.EventFilter{PersonID: c, Aliases: aliases(c)}
+	require.True(t, f.Matches(&omni.Event{PersonID: uuid.NullUUID{UUID: a, Valid: true}}))
+	require.False(t, f.Matches(&omni.Event{PersonID: uuid.NullUUID{UUID: uuid.New(), Valid: true}}))
+	require.False(t, f.Matches(&omni.Event{}))
+	w.undo(second, omni.GraphDone)
+	w.undo(first, omni.GraphDone)
+	require.Equal(t, []uuid.UUID{c}, aliases(c))
+	require.Equal(t, []uuid.UUID{a}, aliases(a))
+}
