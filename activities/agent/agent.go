@@ -79,8 +79,9 @@ type Streams interface {
 type Sender interface {
 	// Claiming names who is about to hand a part of the turn over.
 	Claiming(inst *omni.Instance, turn activities.TurnRef) omni.ClaimParams
-	// Keep leaves a claimed part to the delivery that is to follow.
-	Keep(p omni.ClaimParams, c omni.PartClaim)
+	// Keep leaves a claimed part to the delivery that is to follow. False: the
+	// claim handed nothing out.
+	Keep(p omni.ClaimParams, c omni.PartClaim) bool
 }
 
 // Observer hears how each call went: outcome is ok, cancelled or the kind of

@@ -287,7 +287,8 @@ func (c *call) store(ctx context.Context, answer omni.Answer) (activities.ReplyO
 // transaction.
 func (c *call) handsOver(answer omni.Answer) bool {
 	here := c.attempt.Local || c.process != "" && c.process == c.Process
-	return c.Sender != nil && here && len(answer.Parts) == 1 && c.Capabilities(c.turn.Channel).IdempotentSend &&
+	// (What is shown while it is said has a sender of its own.)
+	return c.Sender != nil && here && !c.agent.Streaming && len(answer.Parts) == 1 && c.Capabilities(c.turn.Channel).IdempotentSend &&
 		c.Deliveries.Quick(c.turn.Channel)
 }
 
@@ -298,8 +299,7 @@ func (c *call) storeAndClaim(ctx context.Context, answer omni.Answer) (activitie
 		return activities.ReplyOutput{}, err
 	}
 	out := c.output(activities.TurnState(state), parts)
-	if claim.State != "" {
-		c.Sender.Keep(p, claim)
+	if c.Sender.Keep(p, claim) {
 		out.QuickDelivery = true
 	}
 	return out, nil

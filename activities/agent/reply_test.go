@@ -472,7 +472,10 @@ func (h *handover) Claiming(_ *omni.Instance, turn activities.TurnRef) omni.Clai
 		Sender: "me/1/1", TTL: time.Hour, StartedAt: time.Now()}
 }
 
-func (h *handover) Keep(_ omni.ClaimParams, c omni.PartClaim) { h.kept = append(h.kept, c) }
+func (h *handover) Keep(_ omni.ClaimParams, c omni.PartClaim) bool {
+	h.kept = append(h.kept, c)
+	return true
+}
 
 // A single part is claimed with its answer where its delivery follows in this
 // process, on a channel that takes a client id; else by the delivery.

@@ -40,11 +40,13 @@ func (a *Activities) Claiming(inst *omni.Instance, turn activities.TurnRef) omni
 }
 
 // Keep leaves a part that p claimed to the next run of deliver.Send for its
-// turn in this process. A claim that handed nothing out is not kept.
-func (a *Activities) Keep(p omni.ClaimParams, c omni.PartClaim) {
-	if c.State == "claimed" || c.State == "resume" {
-		a.kept.put(keptClaim{params: p, claim: c, at: time.Now()})
+// turn in this process. A claim that handed nothing out is not kept: false.
+func (a *Activities) Keep(p omni.ClaimParams, c omni.PartClaim) bool {
+	if c.State != "claimed" && c.State != "resume" {
+		return false
 	}
+	a.kept.put(keptClaim{params: p, claim: c, at: time.Now()})
+	return true
 }
 
 func (k *kept) put(c keptClaim) {

@@ -400,7 +400,7 @@ func TestKeptClaimIsDelivered(t *testing.T) {
 			require.Equal(t, turn.TurnID, p.TurnID)
 			claim, err := s.ClaimPart(t.Context(), p)
 			require.NoError(t, err)
-			a.Keep(p, claim)
+			require.True(t, a.Keep(p, claim))
 			c.asks(&turn)
 			s.remember = &channels.Reply{Receipt: &message.Receipt{ExternalID: "resumed"}}
 			out, err := a.Send(t.Context(), activities.SendInput{Turn: turn})
@@ -416,7 +416,7 @@ func TestWhatWasNotClaimedIsNotKept(t *testing.T) {
 	s := newScript("one")
 	a := s.activities()
 	turn := activities.TurnRef{TurnID: uuid.New(), Channel: "custom"}
-	a.Keep(a.Claiming(&s.inst, turn), omni.PartClaim{State: "busy"})
+	require.False(t, a.Keep(a.Claiming(&s.inst, turn), omni.PartClaim{State: "busy"}))
 	out, err := a.Send(t.Context(), activities.SendInput{Turn: turn})
 	require.NoError(t, err)
 	require.Equal(t, activities.OutcomeAnswered, out.Outcome)
