@@ -11,9 +11,8 @@ CREATE TABLE outbound_resumptions (
 );
 CREATE INDEX outbound_resumptions_message ON outbound_resumptions (message_id);
 CREATE INDEX outbound_resumptions_unstarted ON outbound_resumptions (created_at) WHERE started_at IS NULL;
--- What waits for word of an earlier part. (The status changes with every step, so
--- this costs no update that would otherwise touch no index.)
-CREATE INDEX messages_withheld ON messages (updated_at) WHERE status = 'cancelled' AND direction = 'outbound' AND turn_id IS NULL;
+-- What waits for word of an earlier part.
+CREATE INDEX messages_withheld ON messages (withheld_at) WHERE withheld_at IS NOT NULL;
 
 -- Lets the parts that were withheld go on, from m itself or behind it; where
 -- another one is still in their way, their claims say so again. Their age
@@ -44,10 +43,9 @@ DECLARE
     n      int := 0;
 BEGIN
     FOR found_ IN SELECT * FROM messages w
-                  WHERE w.status = 'cancelled' AND w.direction = 'outbound' AND w.turn_id IS NULL
-                    AND w.updated_at > clock_timestamp() - interval '1 day' AND w.status_reason = withheld_reason()
+                  WHERE w.withheld_at > clock_timestamp() - interval '1 day' AND w.status_reason = withheld_reason()
                     AND NOT part_blocked(w)
-                  ORDER BY w.updated_at LIMIT p_limit LOOP
+                  ORDER BY w.withheld_at LIMIT p_limit LOOP
         PERFORM FROM chats WHERE id = found_.chat_id FOR NO KEY UPDATE SKIP LOCKED;
         CONTINUE WHEN NOT FOUND; -- the next call comes to it
         SELECT * INTO m FROM messages WHERE id = found_.id;

@@ -134,3 +134,14 @@ func TestAnswerAndClaimClaimsNoMore(t *testing.T) {
 	require.Equal(t, "adopted", state)
 	require.Empty(t, c.State)
 }
+
+// No index of messages looks at what every step changes: else each step would
+// write a new entry into all of them.
+func TestStepsOfAMessageTouchNoIndex(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	var definitions []string
+	require.NoError(t, w.Pool().QueryRow(t.Context(), `SELECT coalesce(array_agg(pg_get_indexdef(indexrelid)), '{}') FROM pg_index
+		WHERE indrelid = 'messages'::regclass AND pg_get_indexdef(indexrelid) ~ '\m(status|updated_at|attempts|epoch)\M'`).Scan(&definitions))
+	require.Empty(t, definitions, "a generated column changes only when it matters: see untaken, withheld_at")
+}

@@ -374,6 +374,7 @@ type Message struct {
 	CreatedAt        time.Time
 	UpdatedAt        time.Time
 	Untaken          *bool
+	WithheldAt       *time.Time
 	RetryAt          *time.Time
 	Uncertain        int32
 	Doubtful         bool
