@@ -56,7 +56,11 @@ func (a *agent2agent) reply(ctx context.Context, req omni.AgentRequest) (omni.Ag
 	}
 	task, ok := result.(*a2a.Task)
 	if !ok {
-		return a2aReply(result.(*a2a.Message).Parts, "") // SendMessage returns one or the other
+		var said a2a.ContentParts
+		if m, ok := result.(*a2a.Message); ok {
+			said = m.Parts
+		}
+		return a2aReply(said, "")
 	}
 	if task, err = c.await(ctx, task); err != nil {
 		return omni.AgentReply{}, err

@@ -120,7 +120,11 @@ func agnoStream(res *http.Response, onDelta func(string)) (agnoRun, error) {
 			return agnoRun{}, &omni.AgentError{Kind: omni.AgentTransient, Reason: "the run ended as " + e.Event + ": " + contentText(e.Content)}
 		case "RunCompleted":
 			if contentText(e.Content) == "" {
-				e.Content, _ = json.Marshal(text.String()) // a string always can
+				whole, err := json.Marshal(text.String())
+				if err != nil {
+					return agnoRun{}, err
+				}
+				e.Content = whole
 			}
 			return e, nil
 		}

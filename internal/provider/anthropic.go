@@ -37,7 +37,7 @@ func (c *claude) reply(ctx context.Context, req omni.AgentRequest) (omni.AgentRe
 	if key != "" {
 		service.Options = append(service.Options, option.WithAPIKey(key))
 	}
-	params := anthropic.MessageNewParams{Model: anthropic.Model(req.Config.Model), MaxTokens: maxAnthropicTokens, Messages: anthropicMessages(req)}
+	params := anthropic.MessageNewParams{Model: req.Config.Model, MaxTokens: maxAnthropicTokens, Messages: anthropicMessages(req)}
 	if req.Config.SystemPrompt != "" {
 		params.System = []anthropic.TextBlockParam{{Text: req.Config.SystemPrompt}}
 	}
@@ -97,7 +97,7 @@ func anthropicWhole(ctx context.Context, service *anthropic.MessageService, para
 	if res.Type != "message" && len(res.Content) == 0 {
 		return anthropicAnswer{}, errors.New("it is no message")
 	}
-	a := anthropicAnswer{stop: string(res.StopReason), model: string(res.Model), input: res.Usage.InputTokens, output: res.Usage.OutputTokens}
+	a := anthropicAnswer{stop: string(res.StopReason), model: res.Model, input: res.Usage.InputTokens, output: res.Usage.OutputTokens}
 	var text strings.Builder
 	for _, block := range res.Content {
 		if block.Type == "text" {
@@ -119,7 +119,7 @@ func anthropicStream(ctx context.Context, service *anthropic.MessageService, par
 		event := stream.Current()
 		switch event.Type {
 		case "message_start":
-			a.model, a.input = string(event.Message.Model), event.Message.Usage.InputTokens
+			a.model, a.input = event.Message.Model, event.Message.Usage.InputTokens
 		case "content_block_delta":
 			if event.Delta.Type == "text_delta" && event.Delta.Text != "" {
 				text.WriteString(event.Delta.Text)

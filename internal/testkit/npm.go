@@ -37,7 +37,7 @@ func NPM(t *testing.T, dir string) string {
 	}
 	// Made beside and then moved: an interrupted installation is never used.
 	fatal(t, os.MkdirAll(filepath.Dir(installed), 0o750))
-	made, err := os.MkdirTemp(filepath.Dir(installed), filepath.Base(dir)+"-*")
+	made, err := os.MkdirTemp(filepath.Dir(installed), filepath.Base(dir)+"-*") //nolint:usetesting // it outlives the test
 	fatal(t, err)
 	for name, data := range files {
 		fatal(t, os.WriteFile(filepath.Join(made, name), data, 0o600))

@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"io"
 	"log/slog"
+	"maps"
 	"net/http"
 	"net/http/httptest"
 	"testing"
@@ -61,9 +62,7 @@ func newProgram(t *testing.T) *program {
 
 func (p *program) agent(extra object) object {
 	a := object{"provider": "webhook", "apiUrl": p.URL + "/turn", "apiKey": p.secret, "quick": "never"}
-	for name, v := range extra {
-		a[name] = v
-	}
+	maps.Copy(a, extra)
 	return a
 }
 
@@ -158,7 +157,7 @@ func TestAgentThatAcceptsAndForgets(t *testing.T) {
 	require.Equal(t, 1, w.events(t, m)["agent.error"])
 	status, _ := w.replies(t, (<-p.turns).TurnID, object{"text": "here I am"})
 	require.Equal(t, 409, status)
-	require.Len(t, p.turns, 0, "it is not asked again")
+	require.Empty(t, p.turns, "it is not asked again")
 	w.record(t, workflows.TypeMessage, "agent-forgets", workflows.MessageWorkflowID(m))
 
 	bare := w.newLine(t, object{"agent": p.agent(object{"timeoutSeconds": 1})})
