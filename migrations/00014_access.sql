@@ -73,26 +73,40 @@ CREATE INDEX access_pairings_identity    ON access_pairings (identity_id, create
 CREATE INDEX access_pairings_recent      ON access_pairings (tenant_id, created_at DESC, id DESC);
 
 -- Every key under which a rule about this sender may be found. A pattern is
--- found by the first characters of what it begins with, 12 at most.
+-- found by the first 0, 3, 5, 7, 9 or 12 characters of what it begins with, as
+-- many as it has (omni.RuleMatch.Key). (Without a query, which would cost more
+-- than all the rest.)
 -- +goose StatementBegin
 CREATE FUNCTION access_keys(p_person uuid, p_user text, p_phones text[], p_handle text, p_chat uuid, p_chat_type text, p_channel text)
 RETURNS text[] LANGUAGE plpgsql IMMUTABLE AS $$
+DECLARE
+    p    text;
+    keys text[] := ARRAY['*', 'channel:' || p_channel, 'type:' || p_chat_type, 'chat:' || p_chat::text, 'person:' || p_person::text,
+        'user=' || p_user, 'user~', 'user~' || left(p_user, 3), 'user~' || left(p_user, 5), 'user~' || left(p_user, 7),
+        'user~' || left(p_user, 9), 'user~' || left(p_user, 12),
+        'handle=' || p_handle, 'handle~', 'handle~' || left(p_handle, 3), 'handle~' || left(p_handle, 5), 'handle~' || left(p_handle, 7),
+        'handle~' || left(p_handle, 9), 'handle~' || left(p_handle, 12)];
 BEGIN
-    RETURN ARRAY['*', 'channel:' || p_channel, 'type:' || p_chat_type, 'chat:' || p_chat::text, 'person:' || p_person::text,
-                 'user=' || p_user, 'handle=' || p_handle]
-        || ARRAY(SELECT 'phone=' || p FROM unnest(p_phones) p)
-        || ARRAY(SELECT 'user~' || left(p_user, n) FROM generate_series(0, least(length(p_user), 12)) n)
-        || ARRAY(SELECT 'handle~' || left(p_handle, n) FROM generate_series(0, least(length(p_handle), 12)) n)
-        || ARRAY(SELECT 'phone~' || left(p, n) FROM unnest(p_phones) p, generate_series(0, least(length(p), 12)) n);
+    FOREACH p IN ARRAY coalesce(p_phones, '{}') LOOP
+        keys := keys || ARRAY['phone=' || p, 'phone~', 'phone~' || left(p, 3), 'phone~' || left(p, 5), 'phone~' || left(p, 7),
+                              'phone~' || left(p, 9), 'phone~' || left(p, 12)];
+    END LOOP;
+    RETURN keys;
 END $$;
 -- +goose StatementEnd
 
 -- The rules that may be about a sender: all that are, and some that are not.
 -- +goose StatementBegin
-CREATE FUNCTION access_candidates(p_tenant text, p_instance uuid, p_keys text[]) RETURNS jsonb LANGUAGE plpgsql STABLE AS $$
+CREATE FUNCTION access_candidates(p_tenant text, p_instance uuid, p_keys text[]) RETURNS json LANGUAGE plpgsql STABLE AS $$
 BEGIN
-    RETURN (SELECT coalesce(jsonb_agg(to_jsonb(r)), '[]') FROM access_rules r
-            WHERE r.tenant_id = p_tenant AND r.found_by = ANY (p_keys) AND (r.instance_id IS NULL OR r.instance_id = p_instance));
+    RETURN (SELECT coalesce(json_agg(row_to_json(x)), '[]')
+            FROM (SELECT r.id, r.instance_id, r.type, r.person_id, r.match, r.priority, r.reason, r.notice, r.expires_at, r.schedule,
+                         r.rate_count, r.rate_seconds
+                  FROM access_rules r
+                  -- In another collation than its own the index would be of no use: what a
+                  -- caller folds by "C" must not come to decide that.
+                  WHERE r.tenant_id = p_tenant COLLATE "default" AND r.found_by = ANY (p_keys COLLATE "default")
+                    AND (r.instance_id IS NULL OR r.instance_id = p_instance)) x);
 END $$;
 -- +goose StatementEnd
 
@@ -107,9 +121,17 @@ $$;
 -- person, and what is shown as theirs.
 -- +goose StatementBegin
 CREATE FUNCTION access_phones(p_person uuid, p_shown text, p_of_person text) RETURNS text[] LANGUAGE plpgsql STABLE AS $$
+DECLARE
+    p     text;
+    known text[] := ARRAY(SELECT DISTINCT e.value FROM identities o JOIN identity_evidence e ON e.identity_id = o.id AND e.kind = 'phone'
+                          WHERE o.person_id = p_person);
 BEGIN
-    RETURN ARRAY(SELECT e.value FROM identities o JOIN identity_evidence e ON e.identity_id = o.id AND e.kind = 'phone' WHERE o.person_id = p_person
-                 UNION SELECT p FROM unnest(ARRAY[access_phone(p_shown), access_phone(p_of_person)]) p WHERE p IS NOT NULL);
+    FOREACH p IN ARRAY ARRAY[access_phone(p_shown), access_phone(p_of_person)] LOOP
+        IF p IS NOT NULL AND p <> ALL (known) THEN
+            known := known || p;
+        END IF;
+    END LOOP;
+    RETURN known;
 END $$;
 -- +goose StatementEnd
 
@@ -117,12 +139,12 @@ END $$;
 -- sent it, and the rules that may be about them. NULL: no such message. The
 -- mode is NULL where the instance was deleted.
 -- +goose StatementBegin
-CREATE FUNCTION access_question(p_message uuid) RETURNS jsonb LANGUAGE plpgsql STABLE AS $$
+CREATE FUNCTION access_question(p_message uuid) RETURNS json LANGUAGE plpgsql STABLE AS $$
 DECLARE
     f record;
 BEGIN
     SELECT m.tenant_id, m.instance_id, m.channel, m.chat_id, m.identity_id, coalesce(i.person_id, m.person_id) AS person_id,
-           m.sender_platform_id AS user_id, lower(ltrim(nullif(i.username, ''), '@') COLLATE "C") AS handle,
+           m.sender_platform_id AS user_id, lower(ltrim(nullif(i.username, ''), '@') COLLATE "C") COLLATE "default" AS handle,
            access_phones(i.person_id, i.phone, p.phone) AS phones,
            c.type AS chat_type, c.paused AND coalesce(c.paused_until > clock_timestamp(), true) AS paused,
            CASE WHEN n.id IS NOT NULL THEN coalesce(n.settings -> 'access' ->> 'mode', '') END AS mode
@@ -136,11 +158,11 @@ BEGIN
     IF NOT FOUND THEN
         RETURN NULL;
     END IF;
-    RETURN jsonb_build_object('mode', f.mode, 'paused', f.paused, 'instanceId', f.instance_id, 'channel', f.channel,
+    RETURN json_build_object('mode', f.mode, 'paused', f.paused, 'instanceId', f.instance_id, 'channel', f.channel,
         'chatId', f.chat_id, 'chatType', f.chat_type, 'identityId', f.identity_id, 'personId', f.person_id, 'platformUserId', f.user_id,
-        'handle', coalesce(f.handle, ''), 'phones', to_jsonb(f.phones),
+        'handle', coalesce(f.handle, ''), 'phones', f.phones,
         'rules', CASE WHEN f.mode NOT IN ('', 'disabled') THEN access_candidates(f.tenant_id, f.instance_id,
-            access_keys(f.person_id, f.user_id, f.phones, f.handle, f.chat_id, f.chat_type, f.channel)) ELSE '[]' END);
+            access_keys(f.person_id, f.user_id, f.phones, f.handle, f.chat_id, f.chat_type, f.channel)) ELSE '[]'::json END);
 END $$;
 -- +goose StatementEnd
 
@@ -151,7 +173,7 @@ END $$;
 CREATE FUNCTION access_sender(p_tenant text, p_instance uuid, p_user text, p_phone text, p_person uuid) RETURNS jsonb LANGUAGE plpgsql STABLE AS $$
 BEGIN
     RETURN (SELECT jsonb_build_object('identityId', i.id, 'personId', i.person_id, 'platformUserId', i.platform_user_id,
-                'handle', coalesce(lower(ltrim(i.username, '@') COLLATE "C"), ''),
+                'handle', coalesce(lower(ltrim(i.username, '@') COLLATE "C") COLLATE "default", ''),
                 'phones', to_jsonb(access_phones(i.person_id, i.phone, p.phone)))
             FROM identities i LEFT JOIN persons p ON p.id = i.person_id
             WHERE i.id = coalesce(

@@ -158,7 +158,7 @@ func (p *AccessPlan) Decide(left func(rule uuid.UUID, l RateLimit) bool) AccessD
 // Quietly is the plan where nothing may be said: in a group everybody would
 // read it, in a chat that a person has taken over it would come between, and
 // what is history, or no message, asks for nothing.
-func (p AccessPlan) Quietly() AccessPlan {
+func (p *AccessPlan) Quietly() AccessPlan {
 	steps := make([]AccessStep, len(p.Steps))
 	for i, s := range p.Steps {
 		s.Notice = ""
@@ -167,8 +167,7 @@ func (p AccessPlan) Quietly() AccessPlan {
 		}
 		steps[i] = s
 	}
-	p.Steps = steps
-	return p
+	return AccessPlan{Mode: p.Mode, Steps: steps}
 }
 
 // Answers reports whether a message may be told why it is denied.

@@ -68,9 +68,9 @@ type RateLimit struct {
 	PerSeconds int `json:"perSeconds" minimum:"1"`
 }
 
-// keyPrefixLength is by how many characters of what it begins with a pattern
-// is found (access_keys in the migrations).
-const keyPrefixLength = 12
+// keyLengths are by how many characters of what it begins with a pattern is
+// found, as many as it has (access_keys in the migrations).
+var keyLengths = []int{12, 9, 7, 5, 3}
 
 // Key is what the rule is found by, where it does not name a person: a sender
 // whom it matches has this key among theirs.
@@ -85,7 +85,7 @@ func (m *RuleMatch) Key() string {
 			return f.name + "=" + prefix
 		}
 		if len(prefix) > longest {
-			pattern, longest = f.name+"~"+firstRunes(prefix, keyPrefixLength), len(prefix)
+			pattern, longest = f.name+"~"+lookupPrefix(prefix), len(prefix)
 		}
 	}
 	channel, exact := globPrefix(m.Channel)
@@ -103,22 +103,23 @@ func (m *RuleMatch) Key() string {
 	}
 }
 
-func firstRunes(s string, n int) string {
-	for i := range s {
-		if n == 0 {
-			return s[:i]
+func lookupPrefix(s string) string {
+	runes := []rune(s)
+	for _, n := range keyLengths {
+		if len(runes) >= n {
+			return string(runes[:n])
 		}
-		n--
 	}
-	return s
+	return ""
 }
 
 // Normalized writes what people write in several ways in one: phones as E.164,
 // handles without @. It changes nothing of what is not valid.
-func (m RuleMatch) Normalized() RuleMatch {
-	m.Handle = strings.TrimLeft(m.Handle, "@")
-	m.Phone = normalizePhoneGlob(m.Phone)
-	return m
+func (m *RuleMatch) Normalized() RuleMatch {
+	out := *m
+	out.Handle = strings.TrimLeft(m.Handle, "@")
+	out.Phone = normalizePhoneGlob(m.Phone)
+	return out
 }
 
 // CheckPhoneGlob says whether a text is a phone number, or a pattern of one.

@@ -20,8 +20,6 @@ func accessFacts() *AccessFacts {
 		PersonID: uuid.NullUUID{UUID: uuid.UUID{0: 3}, Valid: true}, PlatformUserID: "u1", Handle: "Ana", Phones: []string{"+5511987654321"}}
 }
 
-func idRef(id uuid.UUID) *uuid.UUID { return &id }
-
 func TestRuleApplies(t *testing.T) {
 	t.Parallel()
 	now := time.Date(2026, 11, 23, 12, 0, 0, 0, time.UTC) // a Monday
@@ -33,9 +31,9 @@ func TestRuleApplies(t *testing.T) {
 	}{
 		"everybody":                    {AccessRule{}, ""},
 		"the instance":                 {AccessRule{InstanceID: &f.InstanceID}, ""},
-		"another instance":             {AccessRule{InstanceID: idRef(uuid.New())}, "another instance"},
+		"another instance":             {AccessRule{InstanceID: new(uuid.New())}, "another instance"},
 		"the person":                   {AccessRule{Match: RuleMatch{PersonID: &f.PersonID.UUID}}, ""},
-		"another person":               {AccessRule{Match: RuleMatch{PersonID: idRef(uuid.New())}}, "another person"},
+		"another person":               {AccessRule{Match: RuleMatch{PersonID: new(uuid.New())}}, "another person"},
 		"the account":                  {AccessRule{Match: RuleMatch{PlatformUserID: "u1"}}, ""},
 		"accounts like it":             {AccessRule{Match: RuleMatch{PlatformUserID: "u*"}}, ""},
 		"another account":              {AccessRule{Match: RuleMatch{PlatformUserID: "u2"}}, "another account"},
@@ -47,7 +45,7 @@ func TestRuleApplies(t *testing.T) {
 		"the handle with @":            {AccessRule{Match: RuleMatch{Handle: "@ana"}}, ""},
 		"another handle":               {AccessRule{Match: RuleMatch{Handle: "bob"}}, "another handle, or none"},
 		"the chat":                     {AccessRule{Match: RuleMatch{ChatID: &f.ChatID}}, ""},
-		"another chat":                 {AccessRule{Match: RuleMatch{ChatID: idRef(uuid.New())}}, "another chat"},
+		"another chat":                 {AccessRule{Match: RuleMatch{ChatID: new(uuid.New())}}, "another chat"},
 		"direct chats":                 {AccessRule{Match: RuleMatch{ChatType: message.ChatDM}}, ""},
 		"groups":                       {AccessRule{Match: RuleMatch{ChatType: message.ChatGroup}}, "another type of chat"},
 		"the channel":                  {AccessRule{Match: RuleMatch{Channel: "tele*"}}, ""},
@@ -288,12 +286,13 @@ func TestKeyOfAMatch(t *testing.T) {
 		"handle=ana":             {Handle: "@ANA", ChatID: &chat},
 		"chat:" + chat.String():  {ChatID: &chat, Phone: "+55*"},
 		"phone~+5511":            {Phone: "+5511*", Handle: "an*", Channel: "telegram"},
-		"phone~+55119876543":     {Phone: "+55119876543*"},
+		"phone~+55119876":        {Phone: "+5511987654*"},
+		"phone~+55119876543":     {Phone: "+551198765432*"},
 		"phone~":                 {Phone: "*4321"},
 		"handle~äöüäöüäöüäöü":    {Handle: "äöüäöüäöüäöüäöü*"},
 		"type:group":             {ChatType: message.ChatGroup, Channel: "telegram"},
 		"channel:telegram":       {Channel: "telegram"},
-		"user~u":                 {PlatformUserID: "u*", Channel: "tele*"},
+		"user~":                  {PlatformUserID: "u*", Channel: "tele*"},
 		"user=" + "\\" + "name*": {PlatformUserID: `\\name\*`},
 	} {
 		require.Equal(t, want, m.Key(), "%+v", m)
@@ -313,7 +312,7 @@ func TestPairingCodes(t *testing.T) {
 		require.Equal(t, code, parsed)
 		require.Contains(t, PairingText(code), ShowPairingCode(code))
 	}
-	for typed, want := range map[string]string{"k7qm-2xpa": "K7QM2XPA", " K7QM 2XPA ": "K7QM2XPA", "K7QM2XPA": "K7QM2XPA"} {
+	for typed, want := range map[string]string{"k7qm-2xpa": "K7QM2XPA", "K7QM 2XPA\n": "K7QM2XPA", "K7QM2XPA": "K7QM2XPA"} {
 		code, ok := ParsePairingCode(typed)
 		require.True(t, ok, typed)
 		require.Equal(t, want, code)

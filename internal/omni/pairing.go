@@ -102,7 +102,7 @@ func ShowPairingCode(code string) string {
 
 // ParsePairingCode reads a code as people type it; false where it can be none.
 func ParsePairingCode(s string) (string, bool) {
-	code := strings.ToUpper(strings.NewReplacer(" ", "", "-", "").Replace(s))
+	code := strings.ToUpper(strings.Join(strings.Fields(strings.ReplaceAll(s, "-", "")), ""))
 	return code, len(code) == pairingLength && strings.Trim(code, pairingAlphabet) == ""
 }
 

@@ -123,7 +123,7 @@ func (s *Store) CheckMessage(ctx context.Context, id uuid.UUID, plan omni.Access
 // AccessCandidates reads the rules that may be about a sender.
 func (s *Store) AccessCandidates(ctx context.Context, tenant string, f *omni.AccessFacts) ([]omni.AccessRule, error) {
 	var raw []byte
-	err := s.pool.QueryRow(ctx, `SELECT access_candidates($1, $2, access_keys($3, $4, $5, lower($6 COLLATE "C"), $7, $8, $9))`, tenant, f.InstanceID,
+	err := s.pool.QueryRow(ctx, `SELECT access_candidates($1, $2, access_keys($3, $4, $5, lower($6 COLLATE "C") COLLATE "default", $7, $8, $9))`, tenant, f.InstanceID,
 		f.PersonID, f.PlatformUserID, f.Phones, f.Handle, f.ChatID, string(f.ChatType), f.Channel).Scan(&raw)
 	if err != nil {
 		return nil, wrap(err, "looking for access rules")

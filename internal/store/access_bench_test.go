@@ -26,7 +26,7 @@ import (
 // is both in one reading, as where the message is not in memory; decide is the
 // storing of the decision with its event.
 func BenchmarkAccess(b *testing.B) {
-	w := newCrowd(b)
+	w := newMasses(b)
 	const rounds = 3000
 	times := map[string][]time.Duration{}
 	lap := func(name string, measured func()) {
@@ -58,9 +58,9 @@ func BenchmarkAccess(b *testing.B) {
 	}
 }
 
-// crowd is a database with a million accounts, each a person's, ten thousand
+// masses is a database with a million accounts, each a person's, ten thousand
 // rules, and messages that nobody has decided about.
-type crowd struct {
+type masses struct {
 	*store.Store
 	b        *testing.B
 	instance uuid.UUID
@@ -70,12 +70,12 @@ type crowd struct {
 	decided  map[string]int
 }
 
-func newCrowd(b *testing.B) *crowd {
+func newMasses(b *testing.B) *masses {
 	b.Helper()
 	st, err := store.Open(b.Context(), testkit.Postgres(b), 4)
 	require.NoError(b, err)
 	b.Cleanup(st.Close)
-	w := &crowd{Store: st, b: b, instance: uuid.New(), decided: map[string]int{}}
+	w := &masses{Store: st, b: b, instance: uuid.New(), decided: map[string]int{}}
 	for _, sql := range []string{
 		// What is not looked at here only takes time to fill.
 		`DROP INDEX IF EXISTS identities_search, persons_search, persons_name`,
@@ -107,7 +107,7 @@ func newCrowd(b *testing.B) *crowd {
 
 // rules of every kind, most of them about nobody here: accounts, phones,
 // handles, persons, patterns of all lengths, and a few about everybody.
-func (w *crowd) rules() {
+func (w *masses) rules() {
 	for n := range 10_000 {
 		r := omni.AccessRule{ID: uuid.Must(uuid.NewV7()), TenantID: omni.DefaultTenant, Type: omni.RuleDeny, Source: omni.RuleFromAPI}
 		if n%2 == 0 {
@@ -138,17 +138,17 @@ func (w *crowd) rules() {
 	}
 }
 
-func (w *crowd) bare() {
+func (w *masses) bare() {
 	var person uuid.UUID
 	require.NoError(w.b, w.Pool().QueryRow(w.b.Context(), `SELECT person_id FROM identities WHERE id = $1`, w.people[w.next]).Scan(&person))
 }
 
-func (w *crowd) touch() {
+func (w *masses) touch() {
 	_, err := w.Pool().Exec(w.b.Context(), `UPDATE messages SET error = 'x' WHERE id = $1`, w.messages[len(w.messages)-w.next])
 	require.NoError(w.b, err)
 }
 
-func (w *crowd) resolve(id uuid.UUID) {
+func (w *masses) resolve(id uuid.UUID) {
 	m, err := w.InboundMessage(w.b.Context(), id)
 	require.NoError(w.b, err)
 	require.True(w.b, m.PersonID.Valid)
@@ -157,15 +157,15 @@ func (w *crowd) resolve(id uuid.UUID) {
 	}
 }
 
-func (w *crowd) plan(id uuid.UUID) omni.AccessPlan {
+func (w *masses) plan(id uuid.UUID) omni.AccessPlan {
 	q, err := w.AccessQuestion(w.b.Context(), id)
 	require.NoError(w.b, err)
 	return q.Plan(&omni.InboundMessage{Kind: message.KindMessage}, time.Now())
 }
 
-func (w *crowd) check(id uuid.UUID) { w.decided[w.plan(id).Steps[0].Within]++ }
+func (w *masses) check(id uuid.UUID) { w.decided[w.plan(id).Steps[0].Within]++ }
 
-func (w *crowd) decide(id uuid.UUID) {
+func (w *masses) decide(id uuid.UUID) {
 	_, err := w.CheckMessage(w.b.Context(), id, omni.PlanAccess(omni.AccessBlocklist, nil, &omni.AccessFacts{}, time.Now()),
 		omni.Attempt{StartedAt: time.Now(), Number: 1})
 	require.NoError(w.b, err)

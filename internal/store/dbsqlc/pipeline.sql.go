@@ -16,7 +16,7 @@ import (
 
 const InboundMessage = `-- name: InboundMessage :one
 SELECT person_id, status, text, facts, kind, from_me, sender_platform_id, content, sent_at, access_decision, access_rule_id, access_reason, reply_to_external,
-       CASE WHEN access_decision IS NULL THEN access_question(id) END::jsonb AS question
+       CASE WHEN access_decision IS NULL THEN access_question(id) END::json AS question
 FROM messages WHERE id = $1
 `
 
@@ -34,7 +34,7 @@ type InboundMessageRow struct {
 	AccessRuleID     uuid.NullUUID
 	AccessReason     string
 	ReplyToExternal  string
-	Question         json.RawMessage
+	Question         []byte
 }
 
 func (q *Queries) InboundMessage(ctx context.Context, id uuid.UUID) (InboundMessageRow, error) {

@@ -3,7 +3,7 @@ SELECT id, epoch FROM turns WHERE leader = sqlc.arg('message_id') AND chat_id = 
 
 -- name: InboundMessage :one
 SELECT person_id, status, text, facts, kind, from_me, sender_platform_id, content, sent_at, access_decision, access_rule_id, access_reason, reply_to_external,
-       CASE WHEN access_decision IS NULL THEN access_question(id) END::jsonb AS question
+       CASE WHEN access_decision IS NULL THEN access_question(id) END::json AS question
 FROM messages WHERE id = $1;
 
 -- name: StrandedMessages :many
