@@ -114,8 +114,8 @@ func saysWhy(t *testing.T, h *hub, message, rule string) {
 	require.True(t, shown, "%+v", trace.Steps)
 }
 
-// from says a text as somebody with a phone.
-func (l *line) from(id, phone string) string {
+// byPhone says a text as somebody with a phone.
+func (l *line) byPhone(id, phone string) string {
 	l.hub.t.Helper()
 	event := customtest.Text(id, "c-"+id, "u-"+id, "text of "+id)
 	event["sender"] = object{"id": "u-" + id, "name": id, "phone": phone}
@@ -128,7 +128,7 @@ func (l *line) from(id, phone string) string {
 func decidesByPhone(t *testing.T, h *hub) {
 	l := h.guarded("allowlist")
 	rule := h.rule(object{"instanceId": l.id, "type": "allow", "match": object{"phone": "+55 11 *"}})
-	here, there, written := l.from("here", "+5511987654321"), l.from("there", "+5521987654321"), l.from("written", "+55 (11) 91234-5678")
+	here, there, written := l.byPhone("here", "+5511987654321"), l.byPhone("there", "+5521987654321"), l.byPhone("written", "+55 (11) 91234-5678")
 	statuses := l.settled(20*time.Second, here, there, written)
 	require.Equal(t, map[string]string{here: "answered", there: "denied", written: "answered"}, statuses)
 	require.Equal(t, rule, h.access(here).RuleID)
