@@ -16,7 +16,9 @@ import (
 	"go.opentelemetry.io/otel/propagation"
 	"go.opentelemetry.io/otel/trace"
 
+	"github.com/omnihub/omni/api/auth"
 	"github.com/omnihub/omni/api/problem"
+	"github.com/omnihub/omni/internal/telemetry"
 )
 
 const headerRequestID = "X-Request-Id"
@@ -120,6 +122,9 @@ func logged(log *slog.Logger) gin.HandlerFunc {
 		ctx := c.Request.Context()
 		if !log.Enabled(ctx, level) {
 			return
+		}
+		if who, ok := auth.FindCaller(ctx); ok {
+			ctx = telemetry.With(ctx, slog.String(telemetry.KeyTenant, who.TenantID), slog.String("key_id", who.ID.String()))
 		}
 		log.LogAttrs(ctx, level, "request", slog.String("method", c.Request.Method), slog.String("path", path),
 			slog.Int("status", status), slog.Duration("took", time.Since(start)), slog.Int("bytes", c.Writer.Size()),

@@ -89,19 +89,19 @@ func subject(in any) []slog.Attr {
 		return aboutTurn(in.Turn)
 	case activities.ClaimInput:
 		f := in.FollowUp
-		return aboutTurn(activities.TurnRef{InstanceID: f.InstanceID, ChatID: f.ChatID, TurnID: f.TurnID, Leader: f.Leader})
+		return aboutTurn(activities.TurnRef{TenantID: f.TenantID, InstanceID: f.InstanceID, ChatID: f.ChatID, TurnID: f.TurnID, Leader: f.Leader})
 	default:
 		return nil
 	}
 }
 
 func aboutMessage(m activities.MessageRef) []slog.Attr {
-	return []slog.Attr{slog.String(telemetry.KeyCorrelation, m.MessageID.String()),
+	return []slog.Attr{slog.String(telemetry.KeyCorrelation, m.MessageID.String()), slog.String(telemetry.KeyTenant, m.TenantID),
 		slog.String(telemetry.KeyInstance, m.InstanceID.String()), slog.String(telemetry.KeyChat, m.ChatID.String())}
 }
 
 func aboutTurn(t activities.TurnRef) []slog.Attr {
-	attrs := []slog.Attr{slog.String(telemetry.KeyCorrelation, t.Leader.String()),
+	attrs := []slog.Attr{slog.String(telemetry.KeyCorrelation, t.Leader.String()), slog.String(telemetry.KeyTenant, t.TenantID),
 		slog.String(telemetry.KeyInstance, t.InstanceID.String()), slog.String(telemetry.KeyChat, t.ChatID.String())}
 	if t.TurnID != uuid.Nil {
 		attrs = append(attrs, slog.String(telemetry.KeyTurn, t.TurnID.String()))

@@ -91,6 +91,12 @@ func (b *Bus) OnLog(tenant string, fn func(LogBatch)) (stop func(), err error) {
 	})
 }
 
+// OnAnyLog calls fn, one at a time, whenever a piece of any tenant's log is
+// published, until stop is called.
+func (b *Bus) OnAnyLog(fn func()) (stop func(), err error) {
+	return b.subscribe(subjectLog+"*", func(*nats.Msg) { fn() })
+}
+
 // MaxPayload is the largest message the server takes, in bytes.
 func (b *Bus) MaxPayload() int { return int(b.conn.MaxPayload()) }
 

@@ -75,6 +75,19 @@ func TestLiveTopicsAreApart(t *testing.T) {
 	require.Empty(t, one)
 }
 
+func TestAnyTenantsLogWakes(t *testing.T) {
+	t.Parallel()
+	b, _ := setup(t)
+	woken := make(chan string, 3)
+	stop, err := b.OnAnyLog(func() { woken <- "woken" })
+	require.NoError(t, err)
+	defer stop()
+	for _, tenant := range []string{omni.DefaultTenant, "acme"} {
+		require.NoError(t, b.PublishLog(t.Context(), tenant, bus.LogBatch{}))
+		receive(t, woken)
+	}
+}
+
 func TestTypingIsRememberedAndTold(t *testing.T) {
 	t.Parallel()
 	b, _ := setup(t)

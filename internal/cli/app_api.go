@@ -4,9 +4,7 @@ import (
 	"fmt"
 
 	"github.com/omnihub/omni/api"
-	"github.com/omnihub/omni/internal/bus"
 	"github.com/omnihub/omni/internal/control"
-	"github.com/omnihub/omni/internal/omni"
 	"github.com/omnihub/omni/workers"
 	"github.com/omnihub/omni/workers/gateway"
 )
@@ -51,7 +49,7 @@ func (a *app) control() *control.Control {
 
 // logSignal wakes readers of the live log whenever the relay published.
 func (a *app) logSignal(fn func()) (stop func(), err error) {
-	return a.bus.OnLog(omni.DefaultTenant, func(bus.LogBatch) { fn() })
+	return a.bus.OnAnyLog(fn)
 }
 
 // knownProviders are the agents of the contract that this binary can ask.

@@ -11,6 +11,7 @@ const (
 	KeyTrace       = "trace_id"
 	KeySpan        = "span_id"
 	KeyCorrelation = "correlation_id" // the inbound message that began it all
+	KeyTenant      = "tenant_id"
 	KeyInstance    = "instance_id"
 	KeyChat        = "chat_id"
 	KeyMessage     = "message_id"

@@ -9,6 +9,7 @@ import (
 	"math/rand/v2"
 	"net"
 	"runtime/debug"
+	"strings"
 	"time"
 
 	"github.com/google/uuid"
@@ -62,7 +63,7 @@ func isConnection(err error) bool {
 
 // newPoison is the dead letter of an item, with everything needed to try again.
 func newPoison(it *item, failure error) (store.Poison, error) {
-	p := store.Poison{TenantID: omni.DefaultTenant, Error: failure.Error(), Attempts: int(it.tries)} //nolint:gosec // a small count
+	p := store.Poison{TenantID: tenantOf(it.msg.Subject()), Error: failure.Error(), Attempts: int(it.tries)} //nolint:gosec // a small count
 	input := map[string]any{"stream": store.StreamChannel, "seq": it.seq, "subject": it.msg.Subject()}
 	if it.env != nil {
 		input["envelope"] = it.env
@@ -84,6 +85,15 @@ func newPoison(it *item, failure error) (store.Poison, error) {
 		return p, fmt.Errorf("encoding a dead letter: %w", err)
 	}
 	return p, nil
+}
+
+// tenantOf is whose an event is that cannot be read: its subject says so.
+func tenantOf(subject string) string {
+	parts := strings.Split(subject, ".") // channel.inbound.<tenant>.<channel>.<instance>
+	if len(parts) > 2 && omni.ValidTenantName(parts[2]) {
+		return parts[2]
+	}
+	return omni.DefaultTenant
 }
 
 // backoff doubles from least to most with the number of attempts, and varies.
