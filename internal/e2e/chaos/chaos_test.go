@@ -54,32 +54,31 @@ func TestChaos(t *testing.T) {
 	stop()
 	<-written
 	g.quiet(settledWithin)
-	v := &verdict{t: t, ground: g, load: l, endings: map[ending]int{}}
-	v.look()
-	report(t, began, calm, v, tr)
+	v := judge(look(t, g, l))
+	report(t, began, calm, v, l, tr)
 	for _, s := range v.stories {
 		t.Logf("%s (%s):\n%s", s.id, s.message, g.story(s))
 	}
 	const shown = 40
 	require.Empty(t, v.problems[:min(shown, len(v.problems))], "%d problems; seed %d", len(v.problems), *seed)
-	require.NotEmpty(t, l.all())
+	require.NotEmpty(t, v.all())
 }
 
 // report prints the figures.
-func report(t *testing.T, began, calm time.Time, v *verdict, tr *trouble) {
+func report(t *testing.T, began, calm time.Time, v *verdict, l *load, tr *trouble) {
 	t.Helper()
 	calls, bubbles := 0, 0
-	for _, l := range tr.lines {
-		calls += len(l.out.Calls())
-		bubbles += len(l.seen())
+	for _, s := range v.shown {
+		calls += len(s.calls)
+		bubbles += len(s.bubbles)
 	}
 	var b strings.Builder
 	w := tabwriter.NewWriter(&b, 0, 0, 2, ' ', 0)
 	row := func(name string, figure any) { _, _ = fmt.Fprintf(w, "%s\t%v\n", name, figure) }
 	row("seed", *seed)
-	row("messages acknowledged", len(v.load.all()))
-	row("tries to bring them", v.load.tries)
-	row("brought again", v.load.duplicates)
+	row("messages acknowledged", len(v.all()))
+	row("tries to bring them", l.tries)
+	row("brought again", l.duplicates)
 	for _, e := range slices.Sorted(maps.Keys(v.endings)) {
 		row("ended as "+string(e), v.endings[e])
 	}
@@ -99,6 +98,6 @@ func report(t *testing.T, began, calm time.Time, v *verdict, tr *trouble) {
 	require.NoError(t, w.Flush())
 	t.Logf("the figures:\n%s", b.String())
 	if v.slowest != nil {
-		t.Logf("how the longest went:\n%s", v.ground.story(v.slowest))
+		t.Logf("how the longest went:\n%s", tr.ground.story(v.slowest))
 	}
 }

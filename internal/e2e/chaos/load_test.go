@@ -132,14 +132,3 @@ func (s *said) event() map[string]any {
 	}
 	return e
 }
-
-// all is everything that was acknowledged.
-func (l *load) all() []*said {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	var list []*said
-	for _, chat := range l.chats {
-		list = append(list, chat...)
-	}
-	return list
-}

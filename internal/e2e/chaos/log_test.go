@@ -48,12 +48,6 @@ var disagreements = map[string]string{
 		LEFT JOIN turns t ON t.id = d.turn_id WHERE t.state IS DISTINCT FROM 'failed'`,
 }
 
-func (v *verdict) nothingOpen() {
-	for _, open := range v.ground.open(v.t.Context()) {
-		v.problem("left open: %s", open)
-	}
-}
-
 // open lists what is not at its end.
 func (g *ground) open(ctx context.Context) []string {
 	list := g.ask(ctx, openWork)
@@ -97,12 +91,6 @@ func (g *ground) ask(ctx context.Context, queries map[string]string) (list []str
 		list = append(list, fmt.Sprintf("%s: %v", what, err))
 	}
 	return list
-}
-
-func (v *verdict) logAgrees() {
-	for _, d := range v.ground.ask(v.t.Context(), disagreements) {
-		v.problem("the log disagrees: %s", d)
-	}
 }
 
 // quiet waits until nothing is under way.

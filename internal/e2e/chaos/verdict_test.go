@@ -3,6 +3,7 @@ package chaos
 import (
 	"context"
 	"fmt"
+	"maps"
 	"slices"
 	"testing"
 	"time"
@@ -10,6 +11,8 @@ import (
 	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
 	"github.com/stretchr/testify/require"
+
+	"github.com/omnihub/omni/channels/custom/customtest"
 )
 
 // ending is what became of a message.
@@ -43,13 +46,25 @@ type part struct {
 	Outcome  string // of the turn
 }
 
+// history is everything that a verdict rests on.
+type history struct {
+	chats   map[string][]*said // what was acknowledged, in order
+	shown   []shown
+	records map[string]record  // by message
+	parts   map[uuid.UUID]part // by id
+	open    []string           // what is not at its end
+	differs []string           // where the log tells another story than the tables
+}
+
+// shown is what one platform took, and every call that it got.
+type shown struct {
+	refuses        bool // it also refuses parts for good
+	bubbles, calls []customtest.Call
+}
+
 // verdict is the look at everything when it is quiet.
 type verdict struct {
-	t        *testing.T
-	ground   *ground
-	load     *load
-	records  map[string]record
-	parts    map[uuid.UUID]part // by id
+	history
 	endings  map[ending]int
 	problems []string
 	stories  []*said       // of some that went wrong
@@ -62,11 +77,24 @@ func (v *verdict) problem(format string, args ...any) {
 	v.problems = append(v.problems, fmt.Sprintf(format, args...))
 }
 
-// look reads everything and checks it.
-func (v *verdict) look() {
-	v.t.Helper()
-	v.read()
-	for _, s := range v.load.all() {
+// look reads everything.
+func look(t *testing.T, g *ground, l *load) history {
+	t.Helper()
+	h := history{chats: l.chats, open: g.open(t.Context()), differs: g.ask(t.Context(), disagreements)}
+	for _, line := range l.lines {
+		h.shown = append(h.shown, shown{refuses: line.refuses, bubbles: line.seen(), calls: line.out.Calls()})
+	}
+	h.read(t, g)
+	return h
+}
+
+// all is everything that was acknowledged.
+func (h *history) all() []*said { return slices.Concat(slices.Collect(maps.Values(h.chats))...) }
+
+// judge checks everything. It rests on the history alone.
+func judge(h history) *verdict {
+	v := &verdict{history: h, endings: map[ending]int{}}
+	for _, s := range v.all() {
 		e := v.endingOf(s)
 		v.endings[e]++
 		if !slices.Contains(s.line.ends, e) || s.untrigger != (e == untriggered) {
@@ -78,16 +106,21 @@ func (v *verdict) look() {
 	}
 	v.seenOnce()
 	v.inOrder()
-	v.nothingOpen()
-	v.logAgrees()
+	for _, open := range v.open {
+		v.problem("left open: %s", open)
+	}
+	for _, d := range v.differs {
+		v.problem("the log disagrees: %s", d)
+	}
 	slices.Sort(v.problems)
+	return v
 }
 
-func (v *verdict) read() {
-	v.t.Helper()
-	ctx, cancel := context.WithTimeout(v.t.Context(), time.Minute)
+func (h *history) read(t *testing.T, g *ground) {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	defer cancel()
-	rows, err := v.ground.db.Query(ctx, `SELECT m.id, m.status, coalesce(m.access_decision, ''), m.status_reason, t.id, coalesce(t.state, ''),
+	rows, err := g.db.Query(ctx, `SELECT m.id, m.status, coalesce(m.access_decision, ''), m.status_reason, t.id, coalesce(t.state, ''),
 			coalesce(t.outcome, ''), (SELECT count(*) FROM dead_letters d WHERE d.turn_id = t.id AND d.status = 'open'),
 			coalesce(t.part_count, 0), p.sent, p.unknown, p.all
 		FROM messages m LEFT JOIN turns t ON t.id = m.turn_id
@@ -95,21 +128,21 @@ func (v *verdict) read() {
 			count(*) FILTER (WHERE o.status = 'unknown') AS unknown, count(*) AS all
 			FROM messages o WHERE o.turn_id = t.id AND o.direction = 'outbound') p
 		WHERE m.direction = 'inbound'`)
-	require.NoError(v.t, err)
+	require.NoError(t, err)
 	list, err := pgx.CollectRows(rows, pgx.RowToStructByPos[record])
-	require.NoError(v.t, err)
-	v.records = map[string]record{}
+	require.NoError(t, err)
+	h.records = map[string]record{}
 	for _, r := range list {
-		v.records[r.ID.String()] = r
+		h.records[r.ID.String()] = r
 	}
-	rows, err = v.ground.db.Query(ctx, `SELECT m.id, m.turn_id, m.part_index, m.status, t.outcome
+	rows, err = g.db.Query(ctx, `SELECT m.id, m.turn_id, m.part_index, m.status, t.outcome
 		FROM messages m JOIN turns t ON t.id = m.turn_id WHERE m.direction = 'outbound'`)
-	require.NoError(v.t, err)
+	require.NoError(t, err)
 	outbound, err := pgx.CollectRows(rows, pgx.RowToStructByPos[part])
-	require.NoError(v.t, err)
-	v.parts = map[uuid.UUID]part{}
+	require.NoError(t, err)
+	h.parts = map[uuid.UUID]part{}
 	for _, p := range outbound {
-		v.parts[p.ID] = p
+		h.parts[p.ID] = p
 	}
 }
 
@@ -141,8 +174,8 @@ func (v *verdict) endingOf(s *said) ending {
 // seenOnce compares what the platforms took with what the hub says it sent.
 func (v *verdict) seenOnce() {
 	seen := map[uuid.UUID]bool{}
-	for _, l := range v.load.lines {
-		for _, c := range l.seen() {
+	for _, l := range v.shown {
+		for _, c := range l.bubbles {
 			id, err := uuid.Parse(c.Message.ID)
 			p, known := v.parts[id]
 			switch {
@@ -150,8 +183,9 @@ func (v *verdict) seenOnce() {
 				v.problem("%s saw %q, which the hub does not know", c.Message.Chat.ID, c.Message.Content.Text)
 			case seen[id]:
 				v.problem("%s saw part %d of turn %s twice: %q", c.Message.Chat.ID, p.Index, p.Turn, c.Message.Content.Text)
-			case p.Outcome == "interrupted" && (p.Status == "unknown" || p.Status == "cancelled"):
-				// Cut off between the platform's taking it and its saying so.
+			case p.Outcome == "interrupted" && p.Status == "unknown":
+				// Cut off between the platform's taking it and its saying so. What
+				// is cancelled was surely never taken.
 				v.cutOff++
 			case p.Status != "sent" && !l.refuses:
 				v.problem("%s saw part %d of turn %s, which is %q", c.Message.Chat.ID, p.Index, p.Turn, p.Status)
@@ -159,7 +193,7 @@ func (v *verdict) seenOnce() {
 			seen[id] = true
 		}
 		texts := map[string]string{}
-		for _, c := range l.out.Calls() {
+		for _, c := range l.calls {
 			if text, again := texts[c.Message.Key]; again && text != c.Message.Content.Text {
 				v.problem("%s: one key carries %q and %q", c.Message.Chat.ID, text, c.Message.Content.Text)
 			}
@@ -177,31 +211,30 @@ func (v *verdict) seenOnce() {
 // messages came, parts in the order of the reply, and each reply names the
 // last message of those it answers.
 func (v *verdict) inOrder() {
-	v.load.mu.Lock()
-	defer v.load.mu.Unlock()
-	for _, l := range v.load.lines {
+	for _, l := range v.shown {
 		type place struct {
 			at, part int
 			turn     uuid.UUID
 		}
 		last := map[string]place{}
-		for _, c := range l.seen() {
-			chat, id := c.Message.Chat.ID, uuid.MustParse(c.Message.ID)
+		for _, c := range l.bubbles {
+			chat := c.Message.Chat.ID
+			id, _ := uuid.Parse(c.Message.ID) // one that is none is reported already
 			p := v.parts[id]
-			at := slices.IndexFunc(v.load.chats[chat], func(s *said) bool { return s.text == about(c.Message.Content.Text) })
+			at := slices.IndexFunc(v.chats[chat], func(s *said) bool { return s.text == about(c.Message.Content.Text) })
 			if at < 0 {
 				continue // a fallback, or an answer to what was not acknowledged
 			}
-			s := v.load.chats[chat][at]
+			s := v.chats[chat][at]
 			if took := c.At.Sub(s.at); took > v.longest {
 				v.longest, v.slowest = took, s
 			}
 			if want := v.lastOf(chat, p.Turn); want >= 0 && at != want {
-				v.problem("%s: %q answers a turn whose last message is %s", chat, c.Message.Content.Text, v.load.chats[chat][want].id)
+				v.problem("%s: %q answers a turn whose last message is %s", chat, c.Message.Content.Text, v.chats[chat][want].id)
 			}
 			if before, ok := last[chat]; ok {
 				if at < before.at || p.Turn == before.turn && p.Index <= before.part {
-					v.problem("%s: %q came after what answers %s", chat, c.Message.Content.Text, v.load.chats[chat][before.at].id)
+					v.problem("%s: %q came after what answers %s", chat, c.Message.Content.Text, v.chats[chat][before.at].id)
 				}
 			}
 			last[chat] = place{at, p.Index, p.Turn}
@@ -211,7 +244,7 @@ func (v *verdict) inOrder() {
 
 // lastOf is the place of a turn's last message in its chat, -1 if it has none.
 func (v *verdict) lastOf(chat string, turn uuid.UUID) int {
-	for i, s := range slices.Backward(v.load.chats[chat]) {
+	for i, s := range slices.Backward(v.chats[chat]) {
 		if r := v.records[s.message]; r.Turn != nil && *r.Turn == turn {
 			return i
 		}
