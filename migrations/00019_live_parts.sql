@@ -204,7 +204,105 @@ BEGIN
 END $$;
 -- +goose StatementEnd
 
+-- Memory: what an agent is told of the past. It is what people saw: parts that
+-- were delivered, texts as they read now, and of an answer that was cut off
+-- while it was shown what it showed.
+
+-- A past message as the agent is told of it.
+-- +goose StatementBegin
+CREATE FUNCTION past_message(m messages, p_after bigint) RETURNS jsonb LANGUAGE plpgsql STABLE AS $$
+DECLARE
+    live boolean := m.shown IS NOT NULL AND m.status NOT IN ('sent', 'delivered', 'read');
+BEGIN
+    RETURN jsonb_build_object('fromAgent', m.direction = 'outbound', 'turnId', m.turn_id, 'channel', m.channel,
+            'senderName', m.sender_name, 'senderId', m.sender_platform_id, 'at', m.created_at, 'afterSeq', p_after,
+            'uncertain', m.direction = 'outbound' AND m.status IN ('sending', 'unknown') AND m.external_id = '',
+            'text', CASE WHEN live THEN m.shown ELSE m.text END,
+            'content', CASE WHEN live THEN jsonb_build_object('type', 'text', 'text', m.shown) ELSE m.content END)
+        || CASE WHEN m.kind = 'reaction' THEN reaction_target(m) ELSE '{}' END;
+END $$;
+-- +goose StatementEnd
+
+-- Whether people saw a message: what was only generated, failed or was
+-- cancelled is no part of the past. A reaction counts while it stands.
+-- +goose StatementBegin
+CREATE FUNCTION was_seen(m messages) RETURNS boolean LANGUAGE plpgsql STABLE AS $$
+BEGIN
+    IF m.deleted_at IS NOT NULL THEN
+        RETURN false;
+    ELSIF m.direction = 'outbound' THEN
+        RETURN m.kind = 'message' AND (m.status IN ('sent', 'delivered', 'read', 'unknown')
+            OR m.shown IS NOT NULL AND m.external_id <> '' AND m.status IN ('sending', 'failed', 'cancelled'));
+    ELSIF coalesce(m.access_decision, 'allow') <> 'allow' OR m.status IN ('received', 'processing') THEN
+        RETURN false; -- what is still to be answered is the batch of another turn
+    ELSIF m.kind = 'reaction' THEN
+        RETURN NOT coalesce((m.content #>> '{reaction,removed}')::boolean, false)
+            AND EXISTS (SELECT FROM messages o WHERE o.instance_id = m.instance_id AND o.direction = 'outbound'
+                          AND o.external_id = m.reply_to_external AND o.external_id <> '' AND o.chat_id = m.chat_id)
+            AND NOT EXISTS (SELECT FROM messages l WHERE l.chat_id = m.chat_id AND l.kind = 'reaction' AND l.direction = 'inbound'
+                              AND l.created_at >= m.created_at AND l.seq > m.seq
+                              AND l.reply_to_external = m.reply_to_external AND l.sender_platform_id = m.sender_platform_id);
+    END IF;
+    RETURN m.kind = 'message';
+END $$;
+-- +goose StatementEnd
+
+-- The past of the session that everybody in the chat shares, before the batch
+-- of a turn; and what had gone out, or was on its way, of replies that it
+-- interrupted, which belongs between the messages of its batch.
+-- +goose StatementBegin
+CREATE FUNCTION chat_past(t turns, c chats, p_past int, p_within interval) RETURNS jsonb LANGUAGE plpgsql STABLE AS $$
+DECLARE
+    until  timestamptz := coalesce(t.closed_at, clock_timestamp());
+    after_ timestamptz := CASE WHEN p_within > interval '0' THEN until - p_within ELSE '-infinity' END;
+    past   jsonb := '[]';
+    cut    jsonb;
+BEGIN
+    IF p_past > 0 AND split_part(t.session_key, '#', 1) = 'chat:' || t.chat_id THEN
+        SELECT coalesce(jsonb_agg(past_message(h.m, 0) ORDER BY (h.m).created_at, (h.m).part_index, (h.m).id), '[]') INTO past
+        FROM (SELECT m FROM messages m
+              WHERE m.chat_id = t.chat_id AND m.created_at < until AND m.created_at >= after_
+                -- A reset begins anew: not even what was still under way then belongs to it.
+                AND (c.session_started_at IS NULL OR m.created_at > c.session_started_at
+                     AND NOT EXISTS (SELECT FROM turns o WHERE o.id = m.turn_id AND o.session_key <> t.session_key))
+                AND m.turn_id IS DISTINCT FROM t.id AND was_seen(m)
+                AND (m.direction = 'inbound'
+                     OR coalesce(m.turn_id <> ALL (ARRAY(SELECT y.id FROM turns y WHERE y.yielded_to = t.id)), true))
+              ORDER BY m.created_at DESC, m.part_index DESC, m.id DESC
+              LIMIT p_past) h;
+    END IF;
+    SELECT coalesce(jsonb_agg(past_message(m, y.last_seq) ORDER BY y.last_seq, m.created_at, m.part_index, m.id), '[]') INTO cut
+    FROM turns y JOIN messages m ON m.turn_id = y.id
+    WHERE y.yielded_to = t.id AND m.direction = 'outbound' AND (m.status = 'sending' AND m.deleted_at IS NULL OR was_seen(m));
+    RETURN past || cut;
+END $$;
+-- +goose StatementEnd
+
+-- The past of a session that is one person's: the turns of that session, in
+-- whatever chat and on whatever account of the tenant. What is still being
+-- answered elsewhere, or was said after this turn began to be, is not past.
+-- +goose StatementBegin
+CREATE FUNCTION session_past(p_session text, p_turn uuid, p_past int, p_within interval) RETURNS jsonb LANGUAGE plpgsql STABLE AS $$
+DECLARE
+    t      turns;
+    until  timestamptz;
+    after_ timestamptz;
+BEGIN
+    SELECT * INTO STRICT t FROM turns WHERE id = p_turn;
+    until := coalesce(t.closed_at, clock_timestamp());
+    after_ := CASE WHEN p_within > interval '0' THEN until - p_within ELSE '-infinity' END;
+    RETURN (SELECT coalesce(jsonb_agg(past_message(h.m, 0) ORDER BY (h.m).created_at, (h.m).part_index, (h.m).id), '[]')
+        FROM (SELECT m FROM turns s JOIN messages m ON m.turn_id = s.id
+              WHERE s.session_key = p_session AND s.session_key LIKE '%person:%' AND s.tenant_id = t.tenant_id AND s.id <> t.id
+                AND s.yielded_to IS DISTINCT FROM t.id -- chat_past has those
+                AND m.created_at < until AND m.created_at >= after_ AND was_seen(m)
+              ORDER BY m.created_at DESC, m.part_index DESC, m.id DESC
+              LIMIT p_past) h);
+END $$;
+-- +goose StatementEnd
+
 -- +goose Down
+DROP FUNCTION session_past(text, uuid, int, interval), chat_past(turns, chats, int, interval), was_seen(messages), past_message(messages, bigint);
 DROP FUNCTION live_replace(uuid, uuid, boolean, text), live_adopt(turns, jsonb), live_settle(uuid, uuid, text, text, boolean),
     live_settle_locked(uuid, text, text, boolean), live_shown(uuid, uuid, text, int, text, uuid, text, text),
     live_claim(uuid, uuid, text, int, text, int, uuid, text);

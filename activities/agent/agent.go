@@ -15,8 +15,8 @@ import (
 // Store is what the steps need of the database.
 type Store interface {
 	TurnBatch(ctx context.Context, turn uuid.UUID, epoch int) ([]omni.TurnMessage, error)
-	AgentTurn(ctx context.Context, turn uuid.UUID, workflowID string, epoch, past int) (*omni.AgentTurn, error)
-	SessionHistory(ctx context.Context, sessionKey string, turn uuid.UUID, past int) ([]omni.PastMessage, error)
+	AgentTurn(ctx context.Context, turn uuid.UUID, workflowID string, epoch int, past omni.Memory) (*omni.AgentTurn, error)
+	SessionHistory(ctx context.Context, sessionKey string, turn uuid.UUID, past omni.Memory) ([]omni.PastMessage, error)
 	AnswerTurn(ctx context.Context, chat, turn uuid.UUID, workflowID string, epoch int, ans omni.Answer,
 		deliverWithin time.Duration, a omni.Attempt) (state string, parts int, err error)
 	// AnswerAndClaim also claims the part of an answer that has only one.

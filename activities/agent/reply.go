@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/omnihub/omni/activities"
+	"github.com/omnihub/omni/channels"
 	"github.com/omnihub/omni/channels/message"
 	"github.com/omnihub/omni/internal/omni"
 )
@@ -146,7 +147,7 @@ func (c *call) request(ctx context.Context) (req omni.AgentRequest, done *activi
 	if c.agent.Provider == omni.ProviderEcho && c.attempt.Number == 1 && len(batch) > 0 {
 		return req, nil, nil // it needs no context, and asking it twice is cheaper than looking
 	}
-	t, err := c.Store.AgentTurn(ctx, c.turn.TurnID, c.turn.WorkflowID, c.turn.Epoch, max(c.agent.HistoryMessages, 0))
+	t, err := c.Store.AgentTurn(ctx, c.turn.TurnID, c.turn.WorkflowID, c.turn.Epoch, c.agent.Memory())
 	if err != nil {
 		return req, nil, err
 	}
@@ -166,7 +167,7 @@ func (c *call) request(ctx context.Context) (req omni.AgentRequest, done *activi
 		return req, &out, err
 	}
 	if !omni.IsChatSession(t.SessionKey, c.turn.ChatID) && c.agent.HistoryMessages > 0 {
-		past, err := c.Store.SessionHistory(ctx, t.SessionKey, c.turn.TurnID, c.agent.HistoryMessages)
+		past, err := c.Store.SessionHistory(ctx, t.SessionKey, c.turn.TurnID, c.agent.Memory())
 		if err != nil {
 			return req, nil, err
 		}
@@ -176,11 +177,11 @@ func (c *call) request(ctx context.Context) (req omni.AgentRequest, done *activi
 	if !req.Person.ID.Valid {
 		req.Person = t.Person
 	}
-	markup := c.Capabilities(c.turn.Channel).Markup
+	markup := func(channel string) channels.Markup { return c.Capabilities(channel).Markup }
 	req.History = history(t.History, markup)
 	for i := range batch {
 		if target := batch[i].Target; target != nil {
-			target.Text = omni.Unconvert(target.Text, markup)
+			target.Text = omni.Unconvert(target.Text, markup(c.turn.Channel))
 		}
 	}
 	return req, nil, nil
@@ -357,7 +358,7 @@ func (c *call) lastTry(failure *omni.AgentError) bool {
 func (c *call) lost(ctx context.Context) (activities.ReplyOutput, error) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 10*time.Second)
 	defer cancel()
-	t, err := c.Store.AgentTurn(ctx, c.turn.TurnID, c.turn.WorkflowID, c.turn.Epoch, 0)
+	t, err := c.Store.AgentTurn(ctx, c.turn.TurnID, c.turn.WorkflowID, c.turn.Epoch, omni.Memory{})
 	if err != nil {
 		return activities.ReplyOutput{}, err
 	}

@@ -52,14 +52,28 @@ type AgentSender struct {
 type PastMessage struct {
 	FromAgent  bool            `json:"fromAgent"` // what the account wrote, whoever wrote it
 	TurnID     uuid.NullUUID   `json:"turnId"`    // of the reply it is a part of
+	Channel    string          `json:"channel"`
 	SenderName string          `json:"senderName"`
+	SenderID   string          `json:"senderId"`
 	Text       string          `json:"text"`
 	Content    message.Content `json:"content"`
 	At         time.Time       `json:"at"`
+	Uncertain  bool            `json:"uncertain,omitempty"` // nobody knows whether it arrived
+
+	// A reaction's Text is its emoji, and Target the message of ours it was put on.
+	Kind   message.Kind    `json:"kind,omitempty"` // "" for a message
+	Target *ReactionTarget `json:"target,omitempty"`
 
 	// AfterSeq is not 0 for what was said between the messages of the batch,
 	// in a reply that they interrupted: behind those up to this sequence.
 	AfterSeq int64 `json:"afterSeq,omitempty"`
+}
+
+// Memory bounds what an agent is told of the past: the last messages, and none
+// older than Within (0: however old).
+type Memory struct {
+	Messages int
+	Within   time.Duration
 }
 
 // SaidBefore reports whether m was said before a message of the batch.

@@ -50,7 +50,8 @@ type AgentConfig struct {
 	TimeoutSeconds  int    `json:"timeoutSeconds" doc:"of one call"`
 	Streaming       bool   `json:"streaming"`
 	Session         string `json:"session" enum:"chat,user,user-in-chat"`
-	HistoryMessages int    `json:"historyMessages"`
+	HistoryMessages int    `json:"historyMessages" doc:"how many past messages the agent is told, where it keeps no memory of its own"`
+	HistorySeconds  int    `json:"historySeconds" doc:"how old those may be; 0: however old"`
 	RetryForSeconds int    `json:"retryForSeconds"`
 	NoticeSeconds   int    `json:"noticeSeconds"`
 	FallbackText    string `json:"fallbackText,omitempty"`
@@ -118,6 +119,11 @@ type MediaConfig struct {
 // AccessConfig says who may talk to the instance.
 type AccessConfig struct {
 	Mode string `json:"mode" enum:"disabled,blocklist,allowlist,pairing"`
+}
+
+// Memory is what the agent is told of the past.
+func (a *AgentConfig) Memory() Memory {
+	return Memory{Messages: max(a.HistoryMessages, 0), Within: time.Duration(a.HistorySeconds) * time.Second}
 }
 
 // DefaultSettings are the values of fields left out.

@@ -37,7 +37,8 @@ func (c *claude) reply(ctx context.Context, req omni.AgentRequest) (omni.AgentRe
 	if key != "" {
 		service.Options = append(service.Options, option.WithAPIKey(key))
 	}
-	params := anthropic.MessageNewParams{Model: req.Config.Model, MaxTokens: maxAnthropicTokens, Messages: anthropicMessages(req)}
+	params := anthropic.MessageNewParams{Model: req.Config.Model, MaxTokens: maxAnthropicTokens,
+		Messages: anthropicMessages(withImages(ctx, c.deps.HTTP, req))}
 	if req.Config.SystemPrompt != "" {
 		params.System = []anthropic.TextBlockParam{{Text: req.Config.SystemPrompt}}
 	}

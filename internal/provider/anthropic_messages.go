@@ -28,7 +28,7 @@ func anthropicMessages(req omni.AgentRequest) []anthropic.MessageParam {
 		shown := images(m.Content)
 		text := describe(m.Text, m.Content, shown)
 		if m.Kind == message.KindReaction {
-			text = describeReaction(m)
+			text = describeReaction(m.Text, m.Target)
 		}
 		list = anthropicSaid(list, spoken(senderIf(group, m.SenderName, m.SenderID), text), shown)
 	}
@@ -36,7 +36,7 @@ func anthropicMessages(req omni.AgentRequest) []anthropic.MessageParam {
 }
 
 func anthropicPast(list []anthropic.MessageParam, m omni.PastMessage, group bool) []anthropic.MessageParam {
-	text := strings.TrimRight(describe(m.Text, m.Content, nil), " \t\r\n") // refused at the end of an assistant's words
+	text := strings.TrimRight(pastText(m), " \t\r\n") // refused at the end of an assistant's words
 	switch {
 	case text == "":
 		return list
@@ -46,7 +46,7 @@ func anthropicPast(list []anthropic.MessageParam, m omni.PastMessage, group bool
 		}
 		return append(list, anthropic.NewAssistantMessage(anthropic.NewTextBlock(text)))
 	default:
-		return anthropicSaid(list, spoken(senderIf(group, m.SenderName, ""), text), nil)
+		return anthropicSaid(list, spoken(senderIf(group, m.SenderName, m.SenderID), text), nil)
 	}
 }
 

@@ -9,7 +9,7 @@ import (
 func messageText(req omni.AgentRequest, m omni.TurnMessage) string {
 	text := describe(m.Text, m.Content, nil)
 	if m.Kind == message.KindReaction {
-		text = describeReaction(m)
+		text = describeReaction(m.Text, m.Target)
 	}
 	if text == "" {
 		return ""

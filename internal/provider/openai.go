@@ -34,7 +34,7 @@ func (o *openAI) reply(ctx context.Context, req omni.AgentRequest) (omni.AgentRe
 	if key != "" {
 		service.Completions.Options = append(service.Completions.Options, option.WithAPIKey(key))
 	}
-	params := openai.ChatCompletionNewParams{Model: req.Config.Model, Messages: openAIMessages(req)}
+	params := openai.ChatCompletionNewParams{Model: req.Config.Model, Messages: openAIMessages(withImages(ctx, o.deps.HTTP, req))}
 	var answer completion
 	var err error
 	if req.Config.Streaming {

@@ -29,7 +29,7 @@ func openAIMessages(req omni.AgentRequest) []openai.ChatCompletionMessageParamUn
 		shown := images(m.Content)
 		text := describe(m.Text, m.Content, shown)
 		if m.Kind == message.KindReaction {
-			text = describeReaction(m)
+			text = describeReaction(m.Text, m.Target)
 		}
 		list = append(list, userMessage(text, shown, senderIf(group, m.SenderName, m.SenderID)))
 	}
@@ -40,14 +40,14 @@ func openAIMessages(req omni.AgentRequest) []openai.ChatCompletionMessageParamUn
 }
 
 func appendPast(list []openai.ChatCompletionMessageParamUnion, m omni.PastMessage, group bool) []openai.ChatCompletionMessageParamUnion {
-	text := describe(m.Text, m.Content, nil)
+	text := pastText(m)
 	switch {
 	case text == "":
 		return list
 	case m.FromAgent:
 		return append(list, openai.AssistantMessage(text))
 	default:
-		return append(list, userMessage(text, nil, senderIf(group, m.SenderName, "")))
+		return append(list, userMessage(text, nil, senderIf(group, m.SenderName, m.SenderID)))
 	}
 }
 
@@ -102,38 +102,39 @@ func apiName(sender string) (name string, ok bool) {
 	return name, name != "" && len(name) <= 64 && len(name) == len(sender)
 }
 
-// images are the attachments that a model can look at by itself.
-func images(c message.Content) []string {
-	var urls []string
-	for _, m := range c.Media {
-		if m.Type == message.TypeImage && (strings.HasPrefix(m.URL, "https://") || strings.HasPrefix(m.URL, "http://") ||
-			strings.HasPrefix(m.URL, "data:image/")) {
-			urls = append(urls, m.URL)
-		}
-	}
-	return urls
-}
-
 // maxQuoted is how much of a message is repeated to say which one is meant.
 const maxQuoted = 500
 
 // describeReaction says who put which emoji on what we had written: the sender
 // is the message's own.
-func describeReaction(m omni.TurnMessage) string {
-	if m.Target == nil || m.Target.Text == "" {
-		return "[reaction: " + m.Text + "]"
+func describeReaction(emoji string, target *omni.ReactionTarget) string {
+	if target == nil || target.Text == "" {
+		return "[reaction: " + emoji + "]"
 	}
-	quoted := []rune(m.Target.Text)
+	quoted := []rune(target.Text)
 	if len(quoted) > maxQuoted {
 		quoted = append(quoted[:maxQuoted], '…')
 	}
-	return fmt.Sprintf("[reaction: %s to your message %q]", m.Text, string(quoted))
+	return fmt.Sprintf("[reaction: %s to your message %q]", emoji, string(quoted))
+}
+
+// pastText is a past message as text. Its images are not shown again.
+func pastText(m omni.PastMessage) string {
+	if m.Kind == message.KindReaction {
+		return describeReaction(m.Text, m.Target)
+	}
+	return describe(m.Text, m.Content, nil)
 }
 
 // describe is a message as text: what was typed, or, where nothing was, what
 // was sent instead. Images that are shown need no words.
 func describe(text string, c message.Content, shown []string) string {
 	if text != "" {
+		for _, m := range c.Media {
+			if m.Ref == unavailable {
+				text += "\n" + describeMedia(m)
+			}
+		}
 		return text
 	}
 	switch {
@@ -148,16 +149,24 @@ func describe(text string, c message.Content, shown []string) string {
 	}
 	var said []string
 	for _, m := range c.Media {
-		switch {
-		case slices.Contains(shown, m.URL):
-		case m.Filename != "":
-			said = append(said, fmt.Sprintf("[%s: %s]", m.Type, m.Filename))
-		default:
-			said = append(said, fmt.Sprintf("[%s]", m.Type))
+		if !slices.Contains(shown, m.URL) {
+			said = append(said, describeMedia(m))
 		}
 	}
 	if len(said) == 0 && len(c.Media) == 0 && c.Type != "" && c.Type != message.TypeText {
 		said = append(said, fmt.Sprintf("[%s]", c.Type))
 	}
 	return strings.Join(said, "\n")
+}
+
+// describeMedia names an attachment that is not shown.
+func describeMedia(m message.Media) string {
+	said := string(m.Type)
+	if m.Filename != "" {
+		said += ": " + m.Filename
+	}
+	if m.Ref == unavailable {
+		said += " (could not be shown)"
+	}
+	return "[" + said + "]"
 }

@@ -135,7 +135,7 @@ func TestOpenAIRequest(t *testing.T) {
 		{Content: message.Content{Type: message.TypeText}}, // nothing to show
 	}
 	req.Messages = append(req.Messages, omni.TurnMessage{Text: "look", Content: message.Content{Type: message.TypeImage, Text: "look",
-		Media: []message.Media{{Type: message.TypeImage, URL: "https://e.com/p.png"}}}},
+		Media: []message.Media{{Type: message.TypeImage, URL: pngURL}}}},
 		omni.TurnMessage{Content: message.Content{Type: message.TypeAudio, Media: []message.Media{{Type: message.TypeAudio, URL: "https://e.com/a.ogg"}}}})
 	got, err := b.reply(t, req)
 	require.NoError(t, err)
@@ -155,7 +155,7 @@ func TestOpenAIRequest(t *testing.T) {
 		`assistant: "what I said"`,
 		`user: "[image]"`,
 		`user: "hello?"`,
-		`user: [{"text":"look","type":"text"},{"image_url":{"url":"https://e.com/p.png"},"type":"image_url"}]`,
+		`user: [{"text":"look","type":"text"},{"image_url":{"url":"` + pngURL + `"},"type":"image_url"}]`,
 		`user: "[audio]"`,
 	}, c.lines())
 }
@@ -221,7 +221,7 @@ func TestOpenAIDescribesWhatHasNoText(t *testing.T) {
 		{Type: message.TypeDocument, Media: []message.Media{{Type: message.TypeDocument, Filename: "a.pdf"}}},
 		{Type: message.TypeImage, Media: []message.Media{{Type: message.TypeImage, Ref: "file-1"}}},
 		{Type: message.TypeSticker},
-		{Type: message.TypeImage, Media: []message.Media{{Type: message.TypeImage, URL: "https://e.com/p.png"}}},
+		{Type: message.TypeImage, Media: []message.Media{{Type: message.TypeImage, URL: pngURL}}},
 	} {
 		req.Messages = append(req.Messages, omni.TurnMessage{Content: c})
 	}
@@ -229,7 +229,7 @@ func TestOpenAIDescribesWhatHasNoText(t *testing.T) {
 	require.NoError(t, err)
 	require.Equal(t, []string{`user: "[location: 1.5, -2 Home]"`, `user: "[contact: Bo +55]"`, `user: "[poll: Q / a / b]"`,
 		`user: "[reaction: 👍]"`, `user: "[document: a.pdf]"`, `user: "[image]"`, `user: "[sticker]"`,
-		`user: [{"image_url":{"url":"https://e.com/p.png"},"type":"image_url"}]`}, (<-b.calls).lines())
+		`user: [{"image_url":{"url":"` + pngURL + `"},"type":"image_url"}]`}, (<-b.calls).lines())
 }
 
 func TestTheHubsKeyStaysHome(t *testing.T) {

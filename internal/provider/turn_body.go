@@ -58,6 +58,10 @@ type pastMessage struct {
 	Text       string          `json:"text"`
 	Content    message.Content `json:"content"`
 	At         time.Time       `json:"at"`
+	Uncertain  bool            `json:"uncertain,omitempty"` // of the account's: nobody knows whether it arrived
+
+	Kind   message.Kind         `json:"kind,omitempty"` // reaction; else it is a message
+	Target *omni.ReactionTarget `json:"target,omitempty"`
 }
 
 func newTurnBody(req omni.AgentRequest) turnBody {
@@ -81,7 +85,8 @@ func newTurnBody(req omni.AgentRequest) turnBody {
 		if m.FromAgent {
 			role = "assistant"
 		}
-		b.History[i] = pastMessage{Role: role, SenderName: m.SenderName, Text: m.Text, Content: m.Content, At: m.At}
+		b.History[i] = pastMessage{Role: role, SenderName: m.SenderName, Text: m.Text, Content: m.Content, At: m.At,
+			Uncertain: m.Uncertain, Kind: m.Kind, Target: m.Target}
 	}
 	return b
 }

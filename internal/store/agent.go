@@ -18,8 +18,9 @@ import (
 
 // AgentTurn reads what the step that answers must know of its turn, with the
 // last past messages before the batch.
-func (s *Store) AgentTurn(ctx context.Context, turn uuid.UUID, workflowID string, epoch, past int) (*omni.AgentTurn, error) {
-	r, err := s.q.AgentTurn(ctx, dbsqlc.AgentTurnParams{TurnID: turn, WorkflowID: workflowID, Epoch: int32(epoch), Past: int32(past)})
+func (s *Store) AgentTurn(ctx context.Context, turn uuid.UUID, workflowID string, epoch int, past omni.Memory) (*omni.AgentTurn, error) {
+	r, err := s.q.AgentTurn(ctx, dbsqlc.AgentTurnParams{TurnID: turn, WorkflowID: workflowID, Epoch: int32(epoch),
+		Past: int32(past.Messages), Within: interval(past.Within)})
 	if errors.Is(err, pgx.ErrNoRows) {
 		return nil, ErrNotFound
 	}
@@ -28,7 +29,7 @@ func (s *Store) AgentTurn(ctx context.Context, turn uuid.UUID, workflowID string
 	}
 	t := &omni.AgentTurn{State: r.State, SessionKey: r.SessionKey, Text: r.Answer, Awaiting: r.Awaiting,
 		Person: omni.AgentPerson{ID: r.PersonID, Name: r.PersonName},
-		Chat: message.Chat{ID: r.ExternalID, Type: message.ChatType(r.Type), Name: r.Name}}
+		Chat:   message.Chat{ID: r.ExternalID, Type: message.ChatType(r.Type), Name: r.Name}}
 	if r.PartCount != nil {
 		parts := int(*r.PartCount)
 		t.Parts = &parts
@@ -41,8 +42,9 @@ func (s *Store) AgentTurn(ctx context.Context, turn uuid.UUID, workflowID string
 
 // SessionHistory reads the past of an agent session that belongs to a person,
 // oldest first, without the given turn.
-func (s *Store) SessionHistory(ctx context.Context, sessionKey string, turn uuid.UUID, past int) ([]omni.PastMessage, error) {
-	raw, err := s.q.SessionHistory(ctx, dbsqlc.SessionHistoryParams{SessionKey: sessionKey, TurnID: turn, Past: int32(past)})
+func (s *Store) SessionHistory(ctx context.Context, sessionKey string, turn uuid.UUID, past omni.Memory) ([]omni.PastMessage, error) {
+	raw, err := s.q.SessionHistory(ctx, dbsqlc.SessionHistoryParams{SessionKey: sessionKey, TurnID: turn,
+		Past: int32(past.Messages), Within: interval(past.Within)})
 	if err != nil {
 		return nil, fmt.Errorf("reading the session of turn %s: %w", turn, err)
 	}
@@ -53,13 +55,17 @@ func (s *Store) SessionHistory(ctx context.Context, sessionKey string, turn uuid
 	return history, nil
 }
 
+func interval(d time.Duration) pgtype.Interval {
+	return pgtype.Interval{Microseconds: d.Microseconds(), Valid: true}
+}
+
 // AgentFailed writes agent.error for an attempt that will be repeated. False:
 // the turn is no longer the caller's.
 func (s *Store) AgentFailed(ctx context.Context, f omni.AgentFailure, a omni.Attempt) (mine bool, err error) {
 	n, err := s.q.AgentFailed(ctx, dbsqlc.AgentFailedParams{TurnID: f.TurnID, WorkflowID: f.WorkflowID, Epoch: int32(f.Epoch),
 		Error: f.Error.Error(), Kind: string(f.Error.Kind), HttpStatus: int32(f.Error.Status),
 		RetryAfterMs: f.Error.RetryAfter.Milliseconds(), StartedAt: a.StartedAt, Attempt: int32(a.Number),
-		Within: pgtype.Interval{Microseconds: f.Within.Microseconds(), Valid: true}})
+		Within: interval(f.Within)})
 	if err != nil {
 		return false, fmt.Errorf("recording a failed call of the agent of turn %s: %w", f.TurnID, err)
 	}

@@ -117,7 +117,7 @@ func TestFollowUpGoesOutOnce(t *testing.T) {
 	require.Equal(t, "adopted", seen.State)
 
 	workflow := followUpWorkflow(v, 0)
-	turn, err := w.AgentTurn(t.Context(), f.TurnID.UUID, workflow, f.Epoch, 10)
+	turn, err := w.AgentTurn(t.Context(), f.TurnID.UUID, workflow, f.Epoch, omni.Memory{Messages: 10})
 	require.NoError(t, err)
 	require.Equal(t, "still there?", *turn.Text, "nobody is asked")
 	w.say(e, f, workflow, "still there?")

@@ -95,7 +95,7 @@ func TestOperatorsWordsTakeTheChatOver(t *testing.T) {
 	p.SessionKey = "chat:" + next.ChatID().String()
 	v, err := w.JoinTurn(t.Context(), p)
 	require.NoError(t, err)
-	told, err := w.AgentTurn(t.Context(), v.TurnID.UUID, workflowOf(next), v.Epoch, 10)
+	told, err := w.AgentTurn(t.Context(), v.TurnID.UUID, workflowOf(next), v.Epoch, omni.Memory{Messages: 10})
 	require.NoError(t, err)
 	var texts []string
 	for _, m := range told.History {

@@ -125,7 +125,7 @@ func TestPersonSessionFollowsItsAccounts(t *testing.T) {
 	remembers := func(chat, who, id string) (texts []string) {
 		e := w.receive(chat, who, id, "?")
 		v := w.joinAs(e, "user", 0)
-		past, err := w.SessionHistory(t.Context(), w.sessionOf(v.TurnID.UUID), v.TurnID.UUID, 50)
+		past, err := w.SessionHistory(t.Context(), w.sessionOf(v.TurnID.UUID), v.TurnID.UUID, omni.Memory{Messages: 50})
 		require.NoError(t, err)
 		for _, m := range past {
 			if !m.FromAgent && m.Text != "?" {

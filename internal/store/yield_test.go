@@ -109,7 +109,7 @@ func TestYieldBetweenTwoParts(t *testing.T) {
 	require.Equal(t, "cancelled", w.claim(first, v1, "me/1/1").State)
 
 	for _, past := range []int{0, 10} {
-		told, err := w.AgentTurn(t.Context(), v2.TurnID.UUID, workflowOf(second), v2.Epoch, past)
+		told, err := w.AgentTurn(t.Context(), v2.TurnID.UUID, workflowOf(second), v2.Epoch, omni.Memory{Messages: past})
 		require.NoError(t, err)
 		require.Len(t, told.History, 2, "also an agent without memory is told what it has said of this answer")
 		for i, text := range []string{"a", "b"} {
@@ -186,7 +186,7 @@ func TestYieldTellsOfEveryTurnInterrupted(t *testing.T) {
 		require.Equal(t, "closed", v.State)
 		e = next
 	}
-	told, err := w.AgentTurn(t.Context(), v.TurnID.UUID, workflowOf(e), v.Epoch, 10)
+	told, err := w.AgentTurn(t.Context(), v.TurnID.UUID, workflowOf(e), v.Epoch, omni.Memory{Messages: 10})
 	require.NoError(t, err)
 	require.Len(t, told.History, 2)
 	for i, m := range told.History {

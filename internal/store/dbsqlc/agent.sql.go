@@ -122,38 +122,16 @@ SELECT
           ELSE 'closed' END)::text AS state,
     t.part_count, t.answer, t.awaiting, t.session_key, c.external_id, c.type, c.name, c.person_id,
     coalesce((SELECT p.display_name FROM persons p WHERE p.id = c.person_id), '')::text AS person_name,
-    (SELECT coalesce(jsonb_agg(jsonb_build_object('fromAgent', h.direction = 'outbound', 'turnId', h.turn_id,
-                'senderName', h.sender_name, 'text', h.text, 'content', h.content, 'at', h.created_at, 'afterSeq', h.after_seq)
-                ORDER BY h.after_seq, h.created_at, h.part_index, h.id), '[]')
-     FROM ((SELECT m.id, m.direction, m.turn_id, m.sender_name, m.text, m.content, m.created_at, m.part_index, 0::bigint AS after_seq
-           FROM messages m
-           WHERE m.chat_id = t.chat_id AND split_part(t.session_key, '#', 1) = 'chat:' || t.chat_id
-             AND m.created_at < coalesce(t.closed_at, clock_timestamp())
-             -- A reset begins anew: not even what was still under way then belongs to it.
-             AND (c.session_started_at IS NULL OR m.created_at > c.session_started_at
-                  AND NOT EXISTS (SELECT FROM turns o WHERE o.id = m.turn_id AND o.session_key <> t.session_key))
-             AND m.turn_id IS DISTINCT FROM t.id AND m.deleted_at IS NULL AND m.kind = 'message'
-             -- What is still to be answered is the batch of a later turn.
-             AND (m.direction = 'inbound' AND coalesce(m.access_decision, 'allow') = 'allow' AND m.status NOT IN ('received', 'processing')
-                  OR m.direction = 'outbound' AND m.status IN ('sent', 'delivered', 'read', 'unknown')
-                     AND coalesce(m.turn_id <> ALL (ARRAY(SELECT y.id FROM turns y WHERE y.yielded_to = t.id)), true))
-           ORDER BY m.created_at DESC, m.part_index DESC, m.id DESC
-           LIMIT $3::int)
-           UNION ALL
-           -- What had gone out, or was on its way, of a reply that this turn
-           -- interrupted belongs between the messages of its batch.
-           SELECT m.id, m.direction, m.turn_id, m.sender_name, m.text, m.content, m.created_at, m.part_index, y.last_seq
-           FROM turns y JOIN messages m ON m.turn_id = y.id
-           WHERE y.yielded_to = t.id AND m.direction = 'outbound' AND m.deleted_at IS NULL
-             AND m.status IN ('sending', 'sent', 'delivered', 'read', 'unknown')) h)::jsonb AS history
+    chat_past(t, c, $3::int, $4::interval)::jsonb AS history
 FROM turns t JOIN chats c ON c.id = t.chat_id
-WHERE t.id = $4
+WHERE t.id = $5
 `
 
 type AgentTurnParams struct {
 	WorkflowID string
 	Epoch      int32
 	Past       int32
+	Within     pgtype.Interval
 	TurnID     uuid.UUID
 }
 
@@ -179,6 +157,7 @@ func (q *Queries) AgentTurn(ctx context.Context, arg AgentTurnParams) (AgentTurn
 		arg.WorkflowID,
 		arg.Epoch,
 		arg.Past,
+		arg.Within,
 		arg.TurnID,
 	)
 	var i AgentTurnRow
@@ -211,29 +190,24 @@ func (q *Queries) AwaitingWorkflow(ctx context.Context, id uuid.UUID) (string, e
 }
 
 const SessionHistory = `-- name: SessionHistory :one
-SELECT coalesce(jsonb_agg(jsonb_build_object('fromAgent', h.direction = 'outbound', 'turnId', h.turn_id,
-            'senderName', h.sender_name, 'text', h.text, 'content', h.content, 'at', h.created_at)
-            ORDER BY h.created_at, h.part_index, h.id), '[]')::jsonb AS history
-FROM (SELECT m.id, m.tenant_id, m.instance_id, m.channel, m.chat_id, m.person_id, m.identity_id, m.direction, m.kind, m.external_id, m.external_key, m.content, m.text, m.status, m.status_reason, m.sender_name, m.sender_platform_id, m.from_me, m.facts, m.reply_to, m.reply_to_external, m.access_decision, m.access_rule_id, m.access_reason, m.seq, m.turn_id, m.correlation_id, m.traceparent, m.part_index, m.part_count, m.epoch, m.attempts, m.error, m.send_at, m.sent_at, m.edited_at, m.deleted_at, m.created_at, m.updated_at, m.untaken, m.withheld_at, m.retry_at, m.uncertain, m.doubtful, m.yields, m.shown, m.bubble FROM turns s JOIN messages m ON m.turn_id = s.id
-      WHERE s.session_key = $1 AND s.session_key LIKE '%person:%'
-        AND s.instance_id = (SELECT instance_id FROM turns WHERE turns.id = $2) AND s.id <> $2
-        AND s.yielded_to IS DISTINCT FROM $2 -- AgentTurn has those
-        AND m.deleted_at IS NULL AND m.kind = 'message'
-        AND (m.direction = 'inbound' OR m.status IN ('sent', 'delivered', 'read', 'unknown'))
-      ORDER BY m.created_at DESC, m.part_index DESC, m.id DESC
-      LIMIT $3::int) h
+SELECT session_past($1::text, $2::uuid, $3::int, $4::interval)::jsonb AS history
 `
 
 type SessionHistoryParams struct {
 	SessionKey string
 	TurnID     uuid.UUID
 	Past       int32
+	Within     pgtype.Interval
 }
 
-// The past of an agent session that is one person's: the turns of that
-// session, in whatever chat.
+// The past of an agent session that is one person's.
 func (q *Queries) SessionHistory(ctx context.Context, arg SessionHistoryParams) (json.RawMessage, error) {
-	row := q.db.QueryRow(ctx, SessionHistory, arg.SessionKey, arg.TurnID, arg.Past)
+	row := q.db.QueryRow(ctx, SessionHistory,
+		arg.SessionKey,
+		arg.TurnID,
+		arg.Past,
+		arg.Within,
+	)
 	var history json.RawMessage
 	err := row.Scan(&history)
 	return history, err

@@ -10,47 +10,13 @@ SELECT
           ELSE 'closed' END)::text AS state,
     t.part_count, t.answer, t.awaiting, t.session_key, c.external_id, c.type, c.name, c.person_id,
     coalesce((SELECT p.display_name FROM persons p WHERE p.id = c.person_id), '')::text AS person_name,
-    (SELECT coalesce(jsonb_agg(jsonb_build_object('fromAgent', h.direction = 'outbound', 'turnId', h.turn_id,
-                'senderName', h.sender_name, 'text', h.text, 'content', h.content, 'at', h.created_at, 'afterSeq', h.after_seq)
-                ORDER BY h.after_seq, h.created_at, h.part_index, h.id), '[]')
-     FROM ((SELECT m.id, m.direction, m.turn_id, m.sender_name, m.text, m.content, m.created_at, m.part_index, 0::bigint AS after_seq
-           FROM messages m
-           WHERE m.chat_id = t.chat_id AND split_part(t.session_key, '#', 1) = 'chat:' || t.chat_id
-             AND m.created_at < coalesce(t.closed_at, clock_timestamp())
-             -- A reset begins anew: not even what was still under way then belongs to it.
-             AND (c.session_started_at IS NULL OR m.created_at > c.session_started_at
-                  AND NOT EXISTS (SELECT FROM turns o WHERE o.id = m.turn_id AND o.session_key <> t.session_key))
-             AND m.turn_id IS DISTINCT FROM t.id AND m.deleted_at IS NULL AND m.kind = 'message'
-             -- What is still to be answered is the batch of a later turn.
-             AND (m.direction = 'inbound' AND coalesce(m.access_decision, 'allow') = 'allow' AND m.status NOT IN ('received', 'processing')
-                  OR m.direction = 'outbound' AND m.status IN ('sent', 'delivered', 'read', 'unknown')
-                     AND coalesce(m.turn_id <> ALL (ARRAY(SELECT y.id FROM turns y WHERE y.yielded_to = t.id)), true))
-           ORDER BY m.created_at DESC, m.part_index DESC, m.id DESC
-           LIMIT sqlc.arg('past')::int)
-           UNION ALL
-           -- What had gone out, or was on its way, of a reply that this turn
-           -- interrupted belongs between the messages of its batch.
-           SELECT m.id, m.direction, m.turn_id, m.sender_name, m.text, m.content, m.created_at, m.part_index, y.last_seq
-           FROM turns y JOIN messages m ON m.turn_id = y.id
-           WHERE y.yielded_to = t.id AND m.direction = 'outbound' AND m.deleted_at IS NULL
-             AND m.status IN ('sending', 'sent', 'delivered', 'read', 'unknown')) h)::jsonb AS history
+    chat_past(t, c, sqlc.arg('past')::int, sqlc.arg('within')::interval)::jsonb AS history
 FROM turns t JOIN chats c ON c.id = t.chat_id
 WHERE t.id = sqlc.arg('turn_id');
 
 -- name: SessionHistory :one
--- The past of an agent session that is one person's: the turns of that
--- session, in whatever chat.
-SELECT coalesce(jsonb_agg(jsonb_build_object('fromAgent', h.direction = 'outbound', 'turnId', h.turn_id,
-            'senderName', h.sender_name, 'text', h.text, 'content', h.content, 'at', h.created_at)
-            ORDER BY h.created_at, h.part_index, h.id), '[]')::jsonb AS history
-FROM (SELECT m.* FROM turns s JOIN messages m ON m.turn_id = s.id
-      WHERE s.session_key = sqlc.arg('session_key') AND s.session_key LIKE '%person:%'
-        AND s.instance_id = (SELECT instance_id FROM turns WHERE turns.id = sqlc.arg('turn_id')) AND s.id <> sqlc.arg('turn_id')
-        AND s.yielded_to IS DISTINCT FROM sqlc.arg('turn_id') -- AgentTurn has those
-        AND m.deleted_at IS NULL AND m.kind = 'message'
-        AND (m.direction = 'inbound' OR m.status IN ('sent', 'delivered', 'read', 'unknown'))
-      ORDER BY m.created_at DESC, m.part_index DESC, m.id DESC
-      LIMIT sqlc.arg('past')::int) h;
+-- The past of an agent session that is one person's.
+SELECT session_past(sqlc.arg('session_key')::text, sqlc.arg('turn_id')::uuid, sqlc.arg('past')::int, sqlc.arg('within')::interval)::jsonb AS history;
 
 -- name: AwaitingWorkflow :one
 -- The workflow that waits, or waited when the turn ended, for an answer.

@@ -1,0 +1,119 @@
+package provider
+
+import (
+	"context"
+	"encoding/base64"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/omnihub/omni/channels/message"
+	"github.com/omnihub/omni/internal/omni"
+)
+
+const (
+	// maxImage is the largest image that is shown to a model, in bytes: what
+	// each of the services takes.
+	maxImage = 5 << 20
+	// maxImages is how many of one call's images are shown, the last ones.
+	maxImages    = 8
+	imageTimeout = 10 * time.Second
+
+	// unavailable, in the place of a channel's handle, marks an image that could
+	// not be fetched. No channel's handle holds a NUL.
+	unavailable = "\x00unavailable"
+)
+
+// imageTypes are what the services take, as the bytes say; what a sender or a
+// server calls a file decides nothing.
+var imageTypes = []string{"image/png", "image/jpeg", "image/gif", "image/webp"}
+
+// withImages returns the request with the images of its messages fetched and
+// put in as data URLs: the service need not, and often could not, reach where
+// they are. One that cannot be shown becomes a note; no message is lost for it.
+func withImages(ctx context.Context, client *http.Client, req omni.AgentRequest) omni.AgentRequest {
+	var fetching sync.WaitGroup
+	left := maxImages
+	req.Messages = slices.Clone(req.Messages)
+	for i := len(req.Messages) - 1; i >= 0; i-- {
+		c := &req.Messages[i].Content
+		c.Media = slices.Clone(c.Media)
+		for j := len(c.Media) - 1; j >= 0; j-- {
+			m := &c.Media[j]
+			if m.Type != message.TypeImage || m.URL == "" {
+				continue
+			}
+			if left--; left < 0 {
+				m.URL, m.Ref = "", unavailable
+				continue
+			}
+			fetching.Go(func() {
+				url, err := imageData(ctx, client, m.URL)
+				if err != nil {
+					m.URL, m.Ref = "", unavailable
+					return
+				}
+				m.URL = url
+			})
+		}
+	}
+	fetching.Wait()
+	return req
+}
+
+// imageData is an image as a data URL.
+func imageData(ctx context.Context, client *http.Client, url string) (string, error) {
+	if kind, data, ok := dataImage(url); ok {
+		raw, err := base64.StdEncoding.DecodeString(data)
+		if err != nil {
+			return "", fmt.Errorf("decoding an image of type %q: %w", kind, err)
+		}
+		return imageURL(raw)
+	}
+	ctx, cancel := context.WithTimeout(ctx, imageTimeout)
+	defer cancel()
+	httpReq, err := http.NewRequestWithContext(ctx, http.MethodGet, url, nil)
+	if err != nil {
+		return "", fmt.Errorf("fetching an image: %w", err)
+	}
+	res, err := client.Do(httpReq)
+	if err != nil {
+		return "", fmt.Errorf("fetching an image: %w", err)
+	}
+	defer func() { _ = res.Body.Close() }()
+	if res.StatusCode != http.StatusOK {
+		return "", fmt.Errorf("fetching an image: status %d", res.StatusCode)
+	}
+	raw, err := io.ReadAll(io.LimitReader(res.Body, maxImage+1))
+	if err != nil {
+		return "", fmt.Errorf("reading an image: %w", err)
+	}
+	return imageURL(raw)
+}
+
+func imageURL(raw []byte) (string, error) {
+	kind := http.DetectContentType(raw)
+	switch {
+	case len(raw) > maxImage:
+		return "", errors.New("the image is too large")
+	case !slices.Contains(imageTypes, kind):
+		return "", fmt.Errorf("the image is %s", kind)
+	}
+	return "data:" + kind + ";base64," + base64.StdEncoding.EncodeToString(raw), nil
+}
+
+// images are the attachments that a model is shown.
+func images(c message.Content) []string {
+	var urls []string
+	for _, m := range c.Media {
+		if m.Type == message.TypeImage && strings.HasPrefix(m.URL, "data:image/") {
+			urls = append(urls, m.URL)
+		}
+	}
+	return urls
+}
