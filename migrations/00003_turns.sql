@@ -109,9 +109,12 @@ CREATE FUNCTION turn_finish_locked(t turns, p_outcome text, p_error text, p_step
     p_before log_entry DEFAULT NULL) RETURNS text[] LANGUAGE plpgsql AS $$
 DECLARE
     -- An answer after the agent was given up is the fallback text, whoever delivered it.
-    said  text := CASE WHEN p_outcome = 'answered' AND t.error <> '' THEN 'fallback' ELSE p_outcome END;
-    final text := CASE said WHEN 'answered' THEN 'answered' WHEN 'nothing' THEN 'answered' WHEN 'cancelled' THEN 'cancelled'
-                       WHEN 'interrupted' THEN 'cancelled' WHEN 'ignored' THEN 'cancelled' WHEN 'expired' THEN 'expired' ELSE 'failed' END;
+    said  text := CASE WHEN p_outcome = 'answered' AND t.error <> '' THEN 'fallback'
+                       WHEN p_outcome = 'nothing' AND t.actions IS NOT NULL THEN turn_silence(t) ELSE p_outcome END;
+    quiet boolean := said IN ('no_reply', 'gated');
+    final text := CASE WHEN quiet THEN 'answered' ELSE CASE said WHEN 'answered' THEN 'answered' WHEN 'nothing' THEN 'answered' WHEN 'cancelled' THEN 'cancelled'
+                       WHEN 'interrupted' THEN 'cancelled' WHEN 'ignored' THEN 'cancelled' WHEN 'expired' THEN 'expired' ELSE 'failed' END END;
+    waiting text[];
     under_way boolean := final = 'cancelled'
         AND EXISTS (SELECT FROM messages WHERE turn_id = t.id AND direction = 'outbound' AND status = 'sending');
 BEGIN
@@ -126,9 +129,9 @@ BEGIN
     END IF;
     UPDATE messages SET
         status = CASE WHEN direction = 'outbound' THEN CASE final WHEN 'expired' THEN 'expired' ELSE 'cancelled' END
-                      WHEN p_outcome = 'ignored' THEN 'ignored'
+                      WHEN quiet OR p_outcome = 'ignored' THEN 'ignored'
                       WHEN final = 'expired' THEN 'failed' ELSE final END,
-        status_reason = CASE WHEN final = 'answered' THEN '' ELSE said END,
+        status_reason = CASE WHEN final = 'answered' AND NOT quiet THEN '' ELSE said END,
         updated_at = clock_timestamp()
     WHERE turn_id = t.id AND (direction = 'inbound' OR status = 'queued');
     UPDATE chats SET delivering = NULL WHERE id = t.chat_id AND delivering = t.id AND NOT under_way;
@@ -143,10 +146,14 @@ BEGIN
     WHERE e.type IS NOT NULL ORDER BY e.n;
     IF t.follows IS NOT NULL THEN
         PERFORM follow_up_ended(t, said, p_error, p_step);
-    ELSIF said = 'answered' THEN
+    ELSIF said = 'answered' AND (t.actions IS NULL OR NOT turn_ends_it(t)) THEN
         PERFORM follow_ups_schedule(t);
     END IF;
-    RETURN turns_waiting(t.chat_id);
+    waiting := turns_waiting(t.chat_id);
+    IF t.actions IS NOT NULL AND final = 'answered' THEN
+        PERFORM turn_act(t);
+    END IF;
+    RETURN waiting;
 END $$;
 -- +goose StatementEnd
 
@@ -452,7 +459,8 @@ BEGIN
     IF p_dead <> '' THEN
         PERFORM dead_letter_turn(t, p_dead, p_error, p_dead_attempts);
     END IF;
-    outcome := CASE WHEN p_outcome = 'answered' AND t.error <> '' THEN 'fallback' ELSE p_outcome END;
+    outcome := CASE WHEN p_outcome = 'answered' AND t.error <> '' THEN 'fallback'
+                    WHEN p_outcome = 'nothing' AND t.actions IS NOT NULL THEN turn_silence(t) ELSE p_outcome END;
     wake := turn_finish_locked(t, p_outcome, p_error, 'turn.Finish', p_started, p_attempt);
 END $$;
 -- +goose StatementEnd

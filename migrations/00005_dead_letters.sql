@@ -135,7 +135,7 @@ BEGIN
         UPDATE messages SET turn_id = NULL, status_reason = 'the agent is asked again', updated_at = now_
         WHERE turn_id = t.id AND direction = 'outbound' AND status NOT IN ('sent', 'delivered', 'read');
         UPDATE dead_letters SET status = 'resolved', resolved_at = now_ WHERE turn_id = t.id AND step <> p_step AND status = 'open';
-        UPDATE turns SET answer = CASE WHEN t.follows IS NOT NULL AND t.part_count IS NULL THEN t.answer END, part_count = NULL, agent_ms = NULL, error = '',
+        UPDATE turns SET answer = CASE WHEN t.follows IS NOT NULL AND t.part_count IS NULL THEN t.answer END, part_count = NULL, agent_ms = NULL, error = '', actions = NULL, gate = NULL,
             asked_at = NULL, reply_until = NULL, awaiting = false, reply_hash = NULL WHERE id = t.id;
     ELSE
         -- What was delivered stays so; the rest goes out. Whether it is the

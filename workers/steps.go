@@ -17,6 +17,8 @@ import (
 	"github.com/omnihub/omni/channels"
 	"github.com/omnihub/omni/channels/message"
 	"github.com/omnihub/omni/internal/blob"
+	"github.com/omnihub/omni/internal/omni"
+	"github.com/omnihub/omni/internal/telemetry"
 )
 
 // steps are the implementations of the catalogue, handed what they need.
@@ -48,7 +50,8 @@ func newSteps(d Deps) steps {
 			Cancels: d.Bus, AgentHere: d.AgentHere, Process: d.Process},
 		agent: &agent.Activities{Store: store, Provider: d.Providers, Instances: d.Instances, Agents: d.agents(), Cancels: d.Bus,
 			Capabilities: capabilities, CheckURL: d.CheckURL, Quick: d.Latencies.agents(d), Deliveries: &d.Latencies.channels,
-			Sender: sender, Process: d.Process, Typer: typer{gateway}, Live: live{sender}, Streams: d.Bus, Observe: d.Metrics.Agent},
+			Sender: sender, Process: d.Process, Typer: typer{gateway}, Live: live{sender}, Streams: d.Bus, Observe: d.Metrics.Agent,
+			Spent: spent(d.Metrics)},
 		deliver: sender,
 		media:   &media.Activities{Store: store, Instances: d.Instances, HTTP: d.HTTP, Keep: keep(d.Blobs)},
 	}
@@ -62,6 +65,17 @@ func keep(blobs *blob.Files) media.Keep {
 			err = media.ErrTooLarge
 		}
 		return info.Size, info.SHA256, err
+	}
+}
+
+// spent counts what agents' calls took, by names that are few.
+func spent(m *telemetry.Metrics) agent.Spending {
+	return func(ctx context.Context, provider, model string, used omni.AgentUsage, cost *omni.Cost) {
+		model = omni.PricedModel(model)
+		m.AgentTokens(ctx, provider, model, used.InputTokens, used.OutputTokens)
+		if cost != nil {
+			m.AgentCost(ctx, provider, model, cost.Currency, cost.Amount)
+		}
 	}
 }
 

@@ -23,6 +23,8 @@ type Store interface {
 	AnswerAndClaim(ctx context.Context, p omni.ClaimParams, ans omni.Answer, deliverWithin time.Duration,
 		a omni.Attempt) (state string, parts int, c omni.PartClaim, err error)
 	AwaitStore
+	// GateTurn keeps that the agent is to be asked.
+	GateTurn(ctx context.Context, turn uuid.UUID, workflowID string, epoch int, d omni.GateDecision) (mine bool, err error)
 	AgentFailed(ctx context.Context, f omni.AgentFailure, a omni.Attempt) (mine bool, err error)
 	AgentAttempts(ctx context.Context, turn uuid.UUID) (int, error)
 	GiveUpTurn(ctx context.Context, t omni.TurnFailure, a omni.Attempt) (state string, parts *int, err error)
@@ -88,6 +90,9 @@ type Sender interface {
 // the error.
 type Observer func(ctx context.Context, provider, outcome string, took time.Duration)
 
+// Spending hears what a call took; cost is nil where it is not known.
+type Spending func(ctx context.Context, provider, model string, used omni.AgentUsage, cost *omni.Cost)
+
 // Activities implements the steps.
 type Activities struct {
 	Store        Store
@@ -105,6 +110,7 @@ type Activities struct {
 	Live         Live            // nil: answers are shown when they are whole
 	Streams      Streams         // nil: nobody is told what is being said
 	Observe      Observer        // nil: nobody listens
+	Spent        Spending        // nil: nobody counts
 }
 
 // Tunables of the steps.

@@ -290,3 +290,10 @@ func requireApplicationError(t *testing.T, err error, errType string, final bool
 }
 
 var dm = message.Chat{ID: "c1", Type: message.ChatDM}
+
+// serverOf is a service of its own, beside the world's.
+func (w *world) serverOf(answer http.HandlerFunc) string {
+	server := httptest.NewServer(answer)
+	w.t.Cleanup(func() { server.CloseClientConnections(); server.Close() })
+	return server.URL
+}

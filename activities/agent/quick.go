@@ -39,6 +39,8 @@ func (q *Quick) Agent(ctx context.Context, inst *omni.Instance) bool {
 	switch {
 	case agent == nil || agent.Quick == "never":
 		return false
+	case agent.Quick != "always" && agent.Gate != nil && agent.Gate.Mode == omni.GateByModel: // another call before it
+		return false
 	case agent.Provider == omni.ProviderEcho:
 		return true
 	case agent.Streaming:

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"strings"
 	"time"
 
 	"github.com/omnihub/omni/activities"
@@ -26,7 +27,8 @@ type call struct {
 	inst    *omni.Instance
 	agent   omni.AgentConfig
 	attempt omni.Attempt
-	process string // that runs the local steps of the turn's workflow; "": not known
+	process string             // that runs the local steps of the turn's workflow; "": not known
+	gate    *omni.GateDecision // nil: nothing is decided, or to be
 }
 
 // Reply is agent.Reply.
@@ -63,6 +65,11 @@ func (c *call) reply(ctx context.Context) (activities.ReplyOutput, error) {
 	}
 	if len(req.Messages) == 0 { // all of them were deleted meanwhile
 		return c.store(ctx, omni.Answer{})
+	}
+	if done, err = c.pass(ctx, req); err != nil {
+		return c.failed(ctx, err)
+	} else if done != nil {
+		return *done, nil
 	}
 	if c.mayAnswerLater() {
 		mine, err := c.Store.AskTurn(ctx, c.turn.TurnID, c.turn.WorkflowID, c.turn.Epoch, c.timeout())
@@ -144,7 +151,7 @@ func (c *call) request(ctx context.Context) (req omni.AgentRequest, done *activi
 		req.Person = omni.AgentPerson{ID: first.PersonID, Name: first.SenderName}
 		req.Sender = omni.AgentSender{ID: first.SenderID, Name: first.SenderName}
 	}
-	if c.agent.Provider == omni.ProviderEcho && c.attempt.Number == 1 && len(batch) > 0 {
+	if c.agent.Provider == omni.ProviderEcho && c.attempt.Number == 1 && len(batch) > 0 && c.agent.Gate == nil {
 		return req, nil, nil // it needs no context, and asking it twice is cheaper than looking
 	}
 	t, err := c.Store.AgentTurn(ctx, c.turn.TurnID, c.turn.WorkflowID, c.turn.Epoch, c.agent.Memory())
@@ -173,7 +180,7 @@ func (c *call) request(ctx context.Context) (req omni.AgentRequest, done *activi
 		}
 		t.History = append(past, t.History...)
 	}
-	req.Chat, req.SessionKey = t.Chat, t.SessionKey
+	req.Chat, req.SessionKey, c.gate = t.Chat, t.SessionKey, t.Gate
 	if !req.Person.ID.Valid {
 		req.Person = t.Person
 	}
@@ -203,8 +210,17 @@ func (c *call) ask(ctx context.Context, req omni.AgentRequest) (omni.Answer, err
 		return omni.Answer{}, err
 	}
 	answer, err := c.answer(reply)
+	if err != nil {
+		return omni.Answer{}, err
+	}
 	answer.Took = took
-	return answer, err
+	c.act(ctx, &answer, reply.Actions, req.Messages)
+	if nothingToDo(reply, answer) {
+		return omni.Answer{}, &omni.AgentError{Kind: omni.AgentEmpty,
+			Reason: "it said nothing, and asked only for what is not done: " + strings.Join(omni.Problems(answer.Actions), "; ")}
+	}
+	answer.Details = c.account(ctx, answer, reply.Usage)
+	return answer, nil
 }
 
 // answer makes the bubbles of what an agent said. What cannot be sent is a
@@ -289,7 +305,8 @@ func (c *call) store(ctx context.Context, answer omni.Answer) (activities.ReplyO
 func (c *call) handsOver(answer omni.Answer) bool {
 	here := c.attempt.Local || c.process != "" && c.process == c.Process
 	// (What is shown while it is said has a sender of its own.)
-	return c.Sender != nil && here && !c.agent.Streaming && len(answer.Parts) == 1 && c.Capabilities(c.turn.Channel).IdempotentSend &&
+	return c.Sender != nil && here && !c.agent.Streaming && len(answer.Parts) == 1 && answer.Actions == nil &&
+		c.Capabilities(c.turn.Channel).IdempotentSend &&
 		c.Deliveries.Quick(c.turn.Channel)
 }
 

@@ -13,7 +13,11 @@ import (
 func (d *delivery) handOver(ctx context.Context, c omni.PartClaim) (message.Receipt, error) {
 	started := time.Now()
 	defer d.withdrawing(c)()
-	r, err := d.Gateway.Send(ctx, d.in.Turn.Channel, d.in.Turn.InstanceID, channels.OpSend, d.outbound(c), d.deadline(ctx))
+	op, out := channels.OpSend, d.outbound(c)
+	if d.reacts(c) {
+		op, out.Kind, out.TargetID, out.ReplyTo = channels.OpReact, message.KindReaction, c.ReplyTo, ""
+	}
+	r, err := d.Gateway.Send(ctx, d.in.Turn.Channel, d.in.Turn.InstanceID, op, out, d.deadline(ctx))
 	took := time.Since(started)
 	if err != nil {
 		d.Observe(ctx, d.in.Turn.Channel, "failed", took)
@@ -77,7 +81,7 @@ func (d *delivery) resume(ctx context.Context, c omni.PartClaim) (message.Receip
 	case refused != nil:
 		return message.Receipt{}, refused
 	}
-	if d.caps.IdempotentSend {
+	if d.repeatable(c) {
 		// If the next try is refused and there is none after it, people may have seen it all the same.
 		if err := d.Store.DoubtPart(ctx, c.MessageID); err != nil {
 			return message.Receipt{}, err
@@ -99,3 +103,13 @@ func (d *delivery) resumeUnknown(ctx context.Context, c omni.PartClaim) (message
 	}
 	return message.Receipt{}, unknown
 }
+
+// reacts reports whether the part is an emoji that an agent puts on a message.
+func (d *delivery) reacts(c omni.PartClaim) bool {
+	return !d.in.Outbound.Valid && c.Content.Type == message.TypeReaction
+}
+
+// repeatable reports whether the part may be handed over again without knowing
+// what came of it: the channel knows it again, or it is the same emoji on the
+// same message.
+func (d *delivery) repeatable(c omni.PartClaim) bool { return d.caps.IdempotentSend || d.reacts(c) }

@@ -185,9 +185,9 @@ func (d *delivery) notSent(ctx context.Context, c omni.PartClaim, send *channels
 	switch {
 	case send.Certain && send.Kind.Retryable():
 		return d.postpone(ctx, c, send)
-	case send.Certain || d.caps.IdempotentSend && !send.Kind.Retryable() && send.Kind != channels.ErrUnknown:
+	case send.Certain || d.repeatable(c) && !send.Kind.Retryable() && send.Kind != channels.ErrUnknown:
 		return d.failed(ctx, c, send)
-	case d.caps.IdempotentSend && !d.tooOld():
+	case d.repeatable(c) && !d.tooOld():
 		// The same key again: the part stays in sending.
 		return activities.SendOutput{}, false, again(send.Error(), pause(send.RetryAfter, c.Attempts))
 	}

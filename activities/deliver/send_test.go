@@ -422,3 +422,32 @@ func TestWhatWasNotClaimedIsNotKept(t *testing.T) {
 	require.Equal(t, activities.OutcomeAnswered, out.Outcome)
 	require.Equal(t, []string{"one"}, s.shown)
 }
+
+// A reaction of an agent goes to the message that it is for, as a reaction; one
+// whose fate is not known is simply put there again.
+func TestReactions(t *testing.T) {
+	t.Parallel()
+	s := newScript("", "hi")
+	s.parts[0].Content = message.Content{Type: message.TypeReaction, Reaction: &message.Reaction{Emoji: "👍"}}
+	s.parts[0].ReplyTo = "their-message"
+	var handed []message.Outbound
+	s.platform = func(_ int, out message.Outbound) error {
+		handed = append(handed, out)
+		if len(handed) == 1 {
+			return &channels.SendError{Kind: channels.ErrTransient, Reason: "cut"}
+		}
+		return nil
+	}
+	_, err := s.run(t)
+	require.Error(t, err, "tried again later")
+	out, err := s.run(t)
+	require.NoError(t, err)
+	require.Equal(t, activities.OutcomeAnswered, out.Outcome)
+	require.Len(t, handed, 3)
+	for _, out := range handed[:2] {
+		require.Equal(t, message.KindReaction, out.Kind)
+		require.Equal(t, "their-message", out.TargetID)
+		require.Empty(t, out.ReplyTo)
+	}
+	require.Equal(t, message.KindMessage, handed[2].Kind)
+}

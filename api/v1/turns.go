@@ -2,6 +2,7 @@ package v1
 
 import (
 	"context"
+	"encoding/json"
 	"net/http"
 	"reflect"
 
@@ -16,6 +17,9 @@ import (
 type TurnReply struct {
 	Text  string      `json:"text,omitempty" doc:"Markdown; instead of parts"`
 	Parts []replyPart `json:"parts,omitempty" maxItems:"50" doc:"sent one after the other: strings, or content objects"`
+
+	Actions []any            `json:"actions,omitempty" maxItems:"100" doc:"what is to be done beside: objects with a type (react, no_reply, handoff, close)"`
+	Usage   *omni.AgentUsage `json:"usage,omitempty" doc:"what the answer took"`
 }
 
 // replyPart is an omni.AgentPart with its schema.
@@ -44,6 +48,15 @@ func (r *routes) turns() {
 			answer := omni.AgentAnswer{Text: in.Body.Text}
 			for _, p := range in.Body.Parts {
 				answer.Parts = append(answer.Parts, omni.AgentPart(p))
+			}
+			if in.Body.Usage != nil {
+				answer.Usage = *in.Body.Usage
+			}
+			if len(in.Body.Actions) > 0 {
+				var err error
+				if answer.Actions, err = json.Marshal(in.Body.Actions); err != nil {
+					return nil, err
+				}
 			}
 			return oneOf(r.Turns.Reply(ctx, who, in.ID.UUID, answer))
 		})

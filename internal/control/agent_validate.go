@@ -48,6 +48,9 @@ func (c *checks) agentExtras(a *omni.AgentConfig) {
 		}
 	}
 	c.gate(a.Gate)
+	if a.Gate != nil && a.Gate.Mode == omni.GateByModel && a.Gate.Provider == "" && a.Provider != "openai" && a.Provider != "anthropic" {
+		c.add("agent.gate.provider", "is required where the agent itself is no language model")
+	}
 }
 
 func (c *checks) amount(field string, v float64) {

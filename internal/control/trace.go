@@ -130,6 +130,10 @@ type stepData struct {
 	Error      string          `json:"error"`
 	MessageID  *uuid.UUID      `json:"messageId"`
 	Part       json.RawMessage `json:"part"`
+	Actions    json.RawMessage `json:"actions"`
+	Gate       json.RawMessage `json:"gate"`
+	Usage      json.RawMessage `json:"usage"`
+	Cost       json.RawMessage `json:"cost"`
 	Decision   string          `json:"decision"`
 	RuleID     *uuid.UUID      `json:"ruleId"`
 	Reason     string          `json:"reason"`
@@ -179,7 +183,8 @@ func stepOf(of uuid.UUID, e *omni.Event, d *stepData) omni.TraceStep {
 	s := omni.TraceStep{
 		Name: d.Step, Status: "completed", StartedAt: d.StartedAt.UTC(), DurationMs: d.DurationMs,
 		Attempts: max(d.Attempts, 1), Error: d.Error,
-		Detail: omni.TraceStepDetail{EventIDs: []uuid.UUID{e.ID}, EventTypes: []string{string(e.Type)}, Part: d.Part},
+		Detail: omni.TraceStepDetail{EventIDs: []uuid.UUID{e.ID}, EventTypes: []string{string(e.Type)}, Part: d.Part,
+			Actions: d.Actions, Gate: d.Gate, Usage: d.Usage, Cost: d.Cost},
 	}
 	if s.Name == "" {
 		s.Name = string(e.Type)

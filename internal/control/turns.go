@@ -20,6 +20,8 @@ import (
 // TurnStore is what the turns' use cases need of the store.
 type TurnStore interface {
 	TurnOwner(ctx context.Context, tenant string, turn uuid.UUID) (instance uuid.UUID, channel string, err error)
+	// TurnBatch reads the messages that a turn answers.
+	TurnBatch(ctx context.Context, turn uuid.UUID, epoch int) ([]omni.TurnMessage, error)
 	// ReplyTurn stores an answer; hash names the request's body.
 	ReplyTurn(ctx context.Context, tenant string, turn uuid.UUID, ans omni.Answer, hash []byte, deliverWithin time.Duration) (omni.TurnReply, error)
 }
@@ -64,6 +66,9 @@ func (s *Turns) Reply(ctx context.Context, who *omni.APIKey, id uuid.UUID, answe
 	if err != nil {
 		return nil, err
 	}
+	if err := s.act(ctx, id, channel, answer, &stored); err != nil {
+		return nil, err
+	}
 	body, err := json.Marshal(answer)
 	if err != nil {
 		return nil, fmt.Errorf("encoding a reply: %w", err)
@@ -80,10 +85,30 @@ func (s *Turns) Reply(ctx context.Context, who *omni.APIKey, id uuid.UUID, answe
 	return &TurnReplied{TurnID: id, Parts: r.Parts, Duplicate: r.State == omni.ReplyDuplicate}, nil
 }
 
+// act adds what is wanted beside the messages of a reply.
+func (s *Turns) act(ctx context.Context, id uuid.UUID, channel string, answer omni.AgentAnswer, stored *omni.Answer) error {
+	reply := answer.Reply()
+	if reply.Usage != (omni.AgentUsage{}) {
+		stored.Details["usage"] = reply.Usage
+	}
+	if len(reply.Actions) == 0 {
+		return nil
+	}
+	batch, err := s.store.TurnBatch(ctx, id, 0)
+	if err != nil {
+		return err
+	}
+	c, ok := channels.Lookup(channel)
+	stored.Act(reply.Actions, batch, ok && c.Info().Capabilities.React)
+	stored.Details["actions"] = stored.Actions
+	return nil
+}
+
 // answer makes the messages of a reply.
 func (s *Turns) answer(instance *omni.Instance, channel string, answer omni.AgentAnswer) (omni.Answer, error) {
-	if strings.TrimSpace(answer.Text) == "" && len(answer.Parts) == 0 {
-		return omni.Answer{}, invalid("text", "is required, or parts")
+	silent := strings.TrimSpace(answer.Text) == "" && len(answer.Parts) == 0
+	if silent && len(omni.ParseActions(answer.Actions)) == 0 {
+		return omni.Answer{}, invalid("text", "is required, or parts or actions")
 	}
 	var caps channels.Capabilities
 	if c, ok := channels.Lookup(channel); ok {
@@ -97,7 +122,7 @@ func (s *Turns) answer(instance *omni.Instance, channel string, answer omni.Agen
 	if err != nil {
 		return omni.Answer{}, err
 	}
-	if len(bubbles) == 0 {
+	if len(bubbles) == 0 && !silent {
 		return omni.Answer{}, invalid("text", "shows nothing")
 	}
 	details := map[string]any{"later": true}

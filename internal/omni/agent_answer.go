@@ -12,11 +12,15 @@ import (
 type AgentAnswer struct {
 	Text  string      `json:"text,omitempty"`
 	Parts []AgentPart `json:"parts,omitempty"`
+
+	Actions json.RawMessage `json:"actions,omitempty"` // beside what is said: see ParseActions
+	Usage   AgentUsage      `json:"usage,omitzero"`
 }
 
 // Reply is the answer as providers give it.
 func (a *AgentAnswer) Reply() AgentReply {
-	r := AgentReply{Text: a.Text}
+	r := AgentReply{Text: a.Text, Actions: ParseActions(a.Actions), Usage: a.Usage}
+	r.Usage.InputTokens, r.Usage.OutputTokens = max(r.Usage.InputTokens, 0), max(r.Usage.OutputTokens, 0)
 	for _, p := range a.Parts {
 		r.Parts = append(r.Parts, message.Content(p))
 	}

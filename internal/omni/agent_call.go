@@ -154,11 +154,12 @@ const ProviderEcho = "echo"
 
 // AgentTurn is what the step that answers needs to know of its turn.
 type AgentTurn struct {
-	State      string      // a TurnState: "closed" while it is the caller's to answer
-	Parts      *int        // of the answer; nil: none is stored
-	Text       *string     // what is to be said without asking; nil: ask
-	Awaiting   bool        // the agent has accepted it, and will answer by a call of its own
-	Person     AgentPerson // whom the chat is with
+	State      string        // a TurnState: "closed" while it is the caller's to answer
+	Parts      *int          // of the answer; nil: none is stored
+	Text       *string       // what is to be said without asking; nil: ask
+	Gate       *GateDecision // what was decided in an earlier run; nil: nothing
+	Awaiting   bool          // the agent has accepted it, and will answer by a call of its own
+	Person     AgentPerson   // whom the chat is with
 	SessionKey string
 	Chat       message.Chat
 	History    []PastMessage // oldest first

@@ -37,6 +37,10 @@ type TraceStepDetail struct {
 	EventTypes []string        `json:"eventTypes,omitempty"`
 	MessageID  *uuid.UUID      `json:"messageId,omitempty" format:"uuid" doc:"the message acted on, where it is another one"`
 	Part       json.RawMessage `json:"part,omitempty" doc:"which bubble of a reply"`
+	Actions    json.RawMessage `json:"actions,omitempty" doc:"what the agent wanted done; with a problem: what was not"`
+	Gate       json.RawMessage `json:"gate,omitempty" doc:"what the agent's gate decided"`
+	Usage      json.RawMessage `json:"usage,omitempty" doc:"what the call of the agent took, in tokens"`
+	Cost       json.RawMessage `json:"cost,omitempty"`
 
 	// Of access.Check.
 	Decision string     `json:"decision,omitempty" enum:"allow,deny,silent,pair"`

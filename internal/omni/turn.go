@@ -102,6 +102,12 @@ type Answer struct {
 	Parts   []message.Content
 	Took    time.Duration
 	Details map[string]any // added to the data of agent.response: usage, model
+
+	// Actions are those of the agent, nil for an answer and nothing else.
+	// Reactions are its last parts, and Targets what they are put on.
+	Actions []AgentAction
+	Targets []uuid.UUID
+	Gate    *GateDecision // where it says that there is no answer
 }
 
 // FinishParams are the parameters of FinishTurn.

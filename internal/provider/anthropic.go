@@ -42,6 +42,7 @@ func (c *claude) reply(ctx context.Context, req omni.AgentRequest) (omni.AgentRe
 	if req.Config.SystemPrompt != "" {
 		params.System = []anthropic.TextBlockParam{{Text: req.Config.SystemPrompt}}
 	}
+	params.Tools = anthropicTools(req.Config.Actions)
 	var answer anthropicAnswer
 	var err error
 	if req.Config.Streaming {
@@ -49,16 +50,17 @@ func (c *claude) reply(ctx context.Context, req omni.AgentRequest) (omni.AgentRe
 	} else {
 		answer, err = anthropicWhole(ctx, &service, params)
 	}
+	text, actions := withTools(req.Config.Actions, answer.text, answer.calls)
 	switch {
 	case errors.Is(err, errCut):
 		return omni.AgentReply{}, &omni.AgentError{Kind: omni.AgentCut, Status: x.status, Reason: err.Error()}
 	case err != nil:
 		return omni.AgentReply{}, anthropicFailure(ctx, x, err, key)
-	case strings.TrimSpace(answer.text) == "":
+	case strings.TrimSpace(text) == "" && len(actions) == 0:
 		return omni.AgentReply{}, &omni.AgentError{Kind: omni.AgentEmpty, Status: x.status,
 			Reason: "the model answered nothing (stop reason " + answer.stop + ")"}
 	}
-	return omni.AgentReply{Text: answer.text, Details: answer.details()}, nil
+	return omni.AgentReply{Text: text, Actions: actions, Usage: usageOf(answer.input, answer.output), Details: answer.details()}, nil
 }
 
 // account is where to call and with which key. The hub's own key goes to
@@ -80,14 +82,11 @@ func (c *claude) account(req omni.AgentRequest) (url, key string) {
 type anthropicAnswer struct {
 	text, stop, model string
 	input, output     int64 // tokens
+	calls             []toolCall
 }
 
 func (a *anthropicAnswer) details() map[string]any {
-	d := map[string]any{"model": omni.CleanText(a.model), "finishReason": omni.CleanText(a.stop)}
-	if a.input+a.output > 0 {
-		d["usage"] = map[string]int64{"inputTokens": a.input, "outputTokens": a.output}
-	}
-	return d
+	return map[string]any{"model": omni.CleanText(a.model), "finishReason": omni.CleanText(a.stop)}
 }
 
 func anthropicWhole(ctx context.Context, service *anthropic.MessageService, params anthropic.MessageNewParams) (anthropicAnswer, error) {
@@ -101,8 +100,11 @@ func anthropicWhole(ctx context.Context, service *anthropic.MessageService, para
 	a := anthropicAnswer{stop: string(res.StopReason), model: res.Model, input: res.Usage.InputTokens, output: res.Usage.OutputTokens}
 	var text strings.Builder
 	for _, block := range res.Content {
-		if block.Type == "text" {
+		switch block.Type {
+		case "text":
 			text.WriteString(block.Text)
+		case "tool_use":
+			a.calls = append(a.calls, toolCall{name: block.Name, arguments: string(block.Input)})
 		}
 	}
 	a.text = text.String()
@@ -121,7 +123,14 @@ func anthropicStream(ctx context.Context, service *anthropic.MessageService, par
 		switch event.Type {
 		case "message_start":
 			a.model, a.input = event.Message.Model, event.Message.Usage.InputTokens
+		case "content_block_start":
+			if event.ContentBlock.Type == "tool_use" {
+				a.calls = appendToolCall(a.calls, event.Index, event.ContentBlock.Name, "")
+			}
 		case "content_block_delta":
+			if event.Delta.Type == "input_json_delta" {
+				a.calls = appendToolCall(a.calls, event.Index, "", event.Delta.PartialJSON)
+			}
 			if event.Delta.Type == "text_delta" && event.Delta.Text != "" {
 				text.WriteString(event.Delta.Text)
 				if onDelta != nil {

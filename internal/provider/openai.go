@@ -34,7 +34,8 @@ func (o *openAI) reply(ctx context.Context, req omni.AgentRequest) (omni.AgentRe
 	if key != "" {
 		service.Completions.Options = append(service.Completions.Options, option.WithAPIKey(key))
 	}
-	params := openai.ChatCompletionNewParams{Model: req.Config.Model, Messages: openAIMessages(withImages(ctx, o.deps.HTTP, req))}
+	params := openai.ChatCompletionNewParams{Model: req.Config.Model, Messages: openAIMessages(withImages(ctx, o.deps.HTTP, req)),
+		Tools: openAITools(req.Config.Actions)}
 	var answer completion
 	var err error
 	if req.Config.Streaming {
@@ -42,16 +43,18 @@ func (o *openAI) reply(ctx context.Context, req omni.AgentRequest) (omni.AgentRe
 	} else {
 		answer, err = whole(ctx, &service, params)
 	}
+	text, actions := withTools(req.Config.Actions, answer.text, answer.calls)
 	switch {
 	case errors.Is(err, errCut):
 		return omni.AgentReply{}, &omni.AgentError{Kind: omni.AgentCut, Status: x.status, Reason: err.Error()}
 	case err != nil:
 		return omni.AgentReply{}, x.failure(ctx, err, key)
-	case strings.TrimSpace(answer.text) == "":
+	case strings.TrimSpace(text) == "" && len(actions) == 0:
 		return omni.AgentReply{}, &omni.AgentError{Kind: omni.AgentEmpty, Status: x.status,
 			Reason: "the model answered nothing (finish reason " + answer.finish + ")"}
 	}
-	return omni.AgentReply{Text: answer.text, Details: answer.details()}, nil
+	return omni.AgentReply{Text: text, Actions: actions, Usage: usageOf(answer.usage.PromptTokens, answer.usage.CompletionTokens),
+		Details: answer.details()}, nil
 }
 
 // account is where to call and with which key. The hub's own key goes to
@@ -73,14 +76,11 @@ func (o *openAI) account(req omni.AgentRequest) (url, key string) {
 type completion struct {
 	text, refusal, finish, model string
 	usage                        openai.CompletionUsage
+	calls                        []toolCall
 }
 
 func (c *completion) details() map[string]any {
-	d := map[string]any{"model": omni.CleanText(c.model), "finishReason": omni.CleanText(c.finish)}
-	if c.usage.TotalTokens > 0 {
-		d["usage"] = map[string]int64{"inputTokens": c.usage.PromptTokens, "outputTokens": c.usage.CompletionTokens}
-	}
-	return d
+	return map[string]any{"model": omni.CleanText(c.model), "finishReason": omni.CleanText(c.finish)}
 }
 
 // refused falls back to what a model says instead of an answer: it is meant
@@ -102,6 +102,9 @@ func whole(ctx context.Context, service *openai.ChatService, params openai.ChatC
 	choice := res.Choices[0]
 	c := completion{text: choice.Message.Content, refusal: choice.Message.Refusal, finish: choice.FinishReason,
 		model: res.Model, usage: res.Usage}
+	for _, call := range choice.Message.ToolCalls {
+		c.calls = append(c.calls, toolCall{name: call.Function.Name, arguments: call.Function.Arguments})
+	}
 	c.refused()
 	return c, nil
 }
@@ -136,6 +139,9 @@ func streamed(ctx context.Context, service *openai.ChatService, params openai.Ch
 				onDelta(choice.Delta.Content)
 			}
 			refusal.WriteString(choice.Delta.Refusal)
+			for _, call := range choice.Delta.ToolCalls {
+				c.calls = appendToolCall(c.calls, call.Index, call.Function.Name, call.Function.Arguments)
+			}
 			if choice.FinishReason != "" {
 				c.finish = choice.FinishReason
 			}

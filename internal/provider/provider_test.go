@@ -140,8 +140,8 @@ func TestOpenAIRequest(t *testing.T) {
 	got, err := b.reply(t, req)
 	require.NoError(t, err)
 	require.Equal(t, "Hi **Ana**!", got.Text)
-	require.Equal(t, map[string]any{"model": "gpt-test-1", "finishReason": "stop",
-		"usage": map[string]int64{"inputTokens": 7, "outputTokens": 3}}, got.Details)
+	require.Equal(t, map[string]any{"model": "gpt-test-1", "finishReason": "stop"}, got.Details)
+	require.Equal(t, omni.AgentUsage{InputTokens: 7, OutputTokens: 3}, got.Usage)
 
 	c := <-b.calls
 	require.Equal(t, "/v1/chat/completions", c.path)

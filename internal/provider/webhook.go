@@ -84,7 +84,7 @@ func readAnswer(body []byte) (omni.AgentReply, error) {
 		return omni.AgentReply{}, err
 	}
 	reply := answer.Reply()
-	if strings.TrimSpace(reply.Text) == "" && len(reply.Parts) == 0 {
+	if strings.TrimSpace(reply.Text) == "" && len(reply.Parts) == 0 && len(reply.Actions) == 0 {
 		return omni.AgentReply{}, errNothingSaid
 	}
 	return reply, nil

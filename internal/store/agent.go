@@ -30,6 +30,12 @@ func (s *Store) AgentTurn(ctx context.Context, turn uuid.UUID, workflowID string
 	t := &omni.AgentTurn{State: r.State, SessionKey: r.SessionKey, Text: r.Answer, Awaiting: r.Awaiting,
 		Person: omni.AgentPerson{ID: r.PersonID, Name: r.PersonName},
 		Chat:   message.Chat{ID: r.ExternalID, Type: message.ChatType(r.Type), Name: r.Name}}
+	if r.Gate != nil {
+		t.Gate = &omni.GateDecision{}
+		if err := json.Unmarshal(r.Gate, t.Gate); err != nil {
+			return nil, fmt.Errorf("decoding the gate of turn %s: %w", turn, err)
+		}
+	}
 	if r.PartCount != nil {
 		parts := int(*r.PartCount)
 		t.Parts = &parts
@@ -57,6 +63,20 @@ func (s *Store) SessionHistory(ctx context.Context, sessionKey string, turn uuid
 
 func interval(d time.Duration) pgtype.Interval {
 	return pgtype.Interval{Microseconds: d.Microseconds(), Valid: true}
+}
+
+// GateTurn keeps that the agent of a turn is to be asked. False: the turn is
+// no longer the caller's.
+func (s *Store) GateTurn(ctx context.Context, turn uuid.UUID, workflowID string, epoch int, d omni.GateDecision) (mine bool, err error) {
+	raw, err := json.Marshal(d)
+	if err != nil {
+		return false, fmt.Errorf("encoding the gate of turn %s: %w", turn, err)
+	}
+	n, err := s.q.GateTurn(ctx, dbsqlc.GateTurnParams{Gate: raw, TurnID: turn, WorkflowID: workflowID, Epoch: int32(epoch)})
+	if err != nil {
+		return false, fmt.Errorf("keeping the gate of turn %s: %w", turn, err)
+	}
+	return n > 0, nil
 }
 
 // AgentFailed writes agent.error for an attempt that will be repeated. False:

@@ -138,7 +138,14 @@ func (s *Store) AnswerTurn(ctx context.Context, chat, turn uuid.UUID, workflowID
 	if err != nil {
 		return "", 0, err
 	}
-	row := s.pool.QueryRow(ctx, `SELECT state, parts FROM turn_answer($1,$2,$3,$4,$5,$6,$7,$8,$9,$10,$11,$12)`, args...)
+	query := `SELECT state, parts FROM turn_answer($1,$2,$3,$4,$5,$6,$7,$8,$9,$10,$11,$12)`
+	if ans.Actions != nil {
+		query = `SELECT state, parts FROM turn_answer_acting($1,$2,$3,$4,$5,$6,$7,$8,$9,$10,$11,$12,$13,$14,$15)`
+		if args, err = actingArgs(args, ans); err != nil {
+			return "", 0, fmt.Errorf("encoding the actions of turn %s: %w", turn, err)
+		}
+	}
+	row := s.pool.QueryRow(ctx, query, args...)
 	if err := row.Scan(&state, &parts); err != nil {
 		return "", 0, fmt.Errorf("storing the answer of turn %s: %w", turn, err)
 	}
@@ -164,6 +171,25 @@ func (s *Store) AnswerAndClaim(ctx context.Context, p omni.ClaimParams, ans omni
 	s.batches.Invalidate(batchKey{p.TurnID, p.Epoch})
 	s.Nudge()
 	return state, parts, c, nil
+}
+
+// actingArgs are the arguments of turn_answer_acting.
+func actingArgs(args []any, ans omni.Answer) ([]any, error) {
+	actions, err := json.Marshal(ans.Actions)
+	if err != nil {
+		return nil, err
+	}
+	var gate []byte
+	if ans.Gate != nil {
+		if gate, err = json.Marshal(ans.Gate); err != nil {
+			return nil, err
+		}
+	}
+	targets := ans.Targets
+	if targets == nil {
+		targets = []uuid.UUID{}
+	}
+	return append(args, actions, gate, targets), nil
 }
 
 // answerArgs are the arguments of turn_answer.

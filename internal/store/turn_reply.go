@@ -2,6 +2,7 @@ package store
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"time"
@@ -77,8 +78,17 @@ func (s *Store) ReplyTurn(ctx context.Context, tenant string, turn uuid.UUID, an
 		parts    *int
 		workflow *string
 	)
-	err = s.pool.QueryRow(ctx, `SELECT state, parts, workflow FROM turn_reply($1,$2,$3,$4,$5,$6,$7,$8)`,
-		tenant, turn, text, contents, ids, hash, details, deliverWithin).Scan(&r.State, &parts, &workflow)
+	query, params := `SELECT state, parts, workflow FROM turn_reply($1,$2,$3,$4,$5,$6,$7,$8)`,
+		[]any{tenant, turn, text, contents, ids, hash, details, deliverWithin}
+	if ans.Actions != nil {
+		query = `SELECT state, parts, workflow FROM turn_reply_acting($1,$2,$3,$4,$5,$6,$7,$8,$9,$10)`
+		actions, err := json.Marshal(ans.Actions)
+		if err != nil {
+			return omni.TurnReply{}, fmt.Errorf("encoding the actions of turn %s: %w", turn, err)
+		}
+		params = append(params, actions, append([]uuid.UUID{}, ans.Targets...))
+	}
+	err = s.pool.QueryRow(ctx, query, params...).Scan(&r.State, &parts, &workflow)
 	if err != nil {
 		return omni.TurnReply{}, fmt.Errorf("storing the reply to turn %s: %w", turn, err)
 	}

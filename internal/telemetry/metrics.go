@@ -18,6 +18,8 @@ type Metrics struct {
 	start           metric.Float64Histogram
 	step            metric.Float64Histogram
 	agent           metric.Float64Histogram
+	agentTokens     metric.Int64Counter
+	agentCost       metric.Float64Counter
 	deliver         metric.Float64Histogram
 	replyLatency    metric.Float64Histogram
 	eventsRelayed   metric.Int64Counter
@@ -41,6 +43,8 @@ func NewMetrics(meter metric.Meter) (*Metrics, error) {
 		start:           b.seconds("omni_start_seconds", "one start of a message workflow", fastBounds),
 		step:            b.seconds("omni_step_seconds", "one attempt of a pipeline step", slowBounds),
 		agent:           b.seconds("omni_agent_seconds", "one call of an agent", slowBounds),
+		agentTokens:     b.counter("omni_agent_tokens_total", "tokens that agents' calls took, by direction"),
+		agentCost:       b.amount("omni_agent_cost_total", "what agents' calls cost, by currency, where the price is known"),
 		deliver:         b.seconds("omni_deliver_seconds", "one part handed to a channel, until its receipt", slowBounds),
 		replyLatency:    b.seconds("omni_reply_latency_seconds", "from the platform's event to the last part's receipt", slowBounds),
 		eventsRelayed:   b.counter("omni_events_relayed_total", "events of the log published to the streams"),
@@ -58,6 +62,12 @@ type builder struct {
 
 func (b *builder) counter(name, doc string) metric.Int64Counter {
 	c, err := b.meter.Int64Counter(name, metric.WithDescription(doc))
+	b.keep(name, err)
+	return c
+}
+
+func (b *builder) amount(name, doc string) metric.Float64Counter {
+	c, err := b.meter.Float64Counter(name, metric.WithDescription(doc))
 	b.keep(name, err)
 	return c
 }
@@ -118,6 +128,27 @@ func (m *Metrics) Agent(ctx context.Context, provider, outcome string, took time
 	}
 	m.agent.Record(ctx, took.Seconds(), metric.WithAttributeSet(attribute.NewSet(
 		attribute.String("provider", provider), attribute.String("outcome", outcome))))
+}
+
+// AgentTokens counts what a call of an agent took. The names of models must be
+// few: those of the price table.
+func (m *Metrics) AgentTokens(ctx context.Context, provider, model string, in, out int) {
+	if m == nil {
+		return
+	}
+	for direction, n := range map[string]int{"input": in, "output": out} {
+		m.agentTokens.Add(ctx, int64(n), metric.WithAttributeSet(attribute.NewSet(attribute.String("provider", provider),
+			attribute.String("model", model), attribute.String("direction", direction))))
+	}
+}
+
+// AgentCost counts what a call of an agent cost.
+func (m *Metrics) AgentCost(ctx context.Context, provider, model, currency string, amount float64) {
+	if m == nil {
+		return
+	}
+	m.agentCost.Add(ctx, amount, metric.WithAttributeSet(attribute.NewSet(attribute.String("provider", provider),
+		attribute.String("model", model), attribute.String("currency", currency))))
 }
 
 // Deliver measures one part handed to a channel. The outcome is the part's

@@ -32,7 +32,7 @@ const AgentFailed = `-- name: AgentFailed :execrows
 WITH t AS (
     UPDATE turns SET due_at = greatest(due_at, clock_timestamp() + $7::interval)
     WHERE turns.id = $8 AND workflow_id = $9 AND epoch = $10 AND state = 'answering'
-    RETURNING id, tenant_id, instance_id, channel, chat_id, session_key, agent, state, leader, workflow_id, epoch, due_at, first_at, last_at, last_seq, quiet_for, quiet_at, latest_at, media_pending, media_until, closed_at, answer, part_count, agent_ms, deliver_ms, error, outcome, sender, sender_until, wake_workflow, asked_at, reply_until, awaiting, reply_hash, follows, created_at, finished_at, reopened_at, yielded_to, live
+    RETURNING id, tenant_id, instance_id, channel, chat_id, session_key, agent, state, leader, workflow_id, epoch, due_at, first_at, last_at, last_seq, quiet_for, quiet_at, latest_at, media_pending, media_until, closed_at, answer, part_count, agent_ms, deliver_ms, error, outcome, sender, sender_until, wake_workflow, asked_at, reply_until, awaiting, reply_hash, follows, created_at, finished_at, reopened_at, yielded_to, actions, gate, live
 )
 INSERT INTO events (id, tenant_id, type, subject, instance_id, channel, chat_id, correlation_id, data)
 SELECT uuid_v7(), t.tenant_id, 'agent.error', t.id::text, t.instance_id, t.channel, t.chat_id, t.leader,
@@ -120,7 +120,7 @@ SELECT
           WHEN t.state <> 'answering' THEN 'finished'
           WHEN t.epoch <> $2::int THEN 'adopted'
           ELSE 'closed' END)::text AS state,
-    t.part_count, t.answer, t.awaiting, t.session_key, c.external_id, c.type, c.name, c.person_id,
+    t.part_count, t.answer, t.awaiting, t.gate, t.session_key, c.external_id, c.type, c.name, c.person_id,
     coalesce((SELECT p.display_name FROM persons p WHERE p.id = c.person_id), '')::text AS person_name,
     chat_past(t, c, $3::int, $4::interval)::jsonb AS history
 FROM turns t JOIN chats c ON c.id = t.chat_id
@@ -140,6 +140,7 @@ type AgentTurnRow struct {
 	PartCount  *int32
 	Answer     *string
 	Awaiting   bool
+	Gate       json.RawMessage
 	SessionKey string
 	ExternalID string
 	Type       string
@@ -166,6 +167,7 @@ func (q *Queries) AgentTurn(ctx context.Context, arg AgentTurnParams) (AgentTurn
 		&i.PartCount,
 		&i.Answer,
 		&i.Awaiting,
+		&i.Gate,
 		&i.SessionKey,
 		&i.ExternalID,
 		&i.Type,
@@ -187,6 +189,32 @@ func (q *Queries) AwaitingWorkflow(ctx context.Context, id uuid.UUID) (string, e
 	var workflow_id string
 	err := row.Scan(&workflow_id)
 	return workflow_id, err
+}
+
+const GateTurn = `-- name: GateTurn :execrows
+UPDATE turns SET gate = $1
+WHERE id = $2 AND workflow_id = $3 AND epoch = $4 AND state = 'answering' AND part_count IS NULL
+`
+
+type GateTurnParams struct {
+	Gate       json.RawMessage
+	TurnID     uuid.UUID
+	WorkflowID string
+	Epoch      int32
+}
+
+// The agent is to be asked: kept, so that a repeated call is not judged anew.
+func (q *Queries) GateTurn(ctx context.Context, arg GateTurnParams) (int64, error) {
+	result, err := q.db.Exec(ctx, GateTurn,
+		arg.Gate,
+		arg.TurnID,
+		arg.WorkflowID,
+		arg.Epoch,
+	)
+	if err != nil {
+		return 0, err
+	}
+	return result.RowsAffected(), nil
 }
 
 const SessionHistory = `-- name: SessionHistory :one

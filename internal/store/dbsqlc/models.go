@@ -478,5 +478,7 @@ type Turn struct {
 	FinishedAt   *time.Time
 	ReopenedAt   *time.Time
 	YieldedTo    uuid.NullUUID
+	Actions      json.RawMessage
+	Gate         json.RawMessage
 	Live         bool
 }

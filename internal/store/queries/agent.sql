@@ -8,7 +8,7 @@ SELECT
           WHEN t.state <> 'answering' THEN 'finished'
           WHEN t.epoch <> sqlc.arg('epoch')::int THEN 'adopted'
           ELSE 'closed' END)::text AS state,
-    t.part_count, t.answer, t.awaiting, t.session_key, c.external_id, c.type, c.name, c.person_id,
+    t.part_count, t.answer, t.awaiting, t.gate, t.session_key, c.external_id, c.type, c.name, c.person_id,
     coalesce((SELECT p.display_name FROM persons p WHERE p.id = c.person_id), '')::text AS person_name,
     chat_past(t, c, sqlc.arg('past')::int, sqlc.arg('within')::interval)::jsonb AS history
 FROM turns t JOIN chats c ON c.id = t.chat_id
@@ -62,3 +62,8 @@ SELECT agent_ms::int FROM turns
 WHERE agent = @agent AND agent <> 'instance' AND agent_ms IS NOT NULL AND error = '' AND outcome NOT IN ('fallback', 'gated')
 ORDER BY created_at DESC
 LIMIT @row_limit;
+
+-- name: GateTurn :execrows
+-- The agent is to be asked: kept, so that a repeated call is not judged anew.
+UPDATE turns SET gate = @gate
+WHERE id = @turn_id AND workflow_id = @workflow_id AND epoch = @epoch AND state = 'answering' AND part_count IS NULL;
