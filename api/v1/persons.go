@@ -82,7 +82,7 @@ func (r *routes) persons() {
 		})
 	add(r, endpoint{id: "person-presence", method: http.MethodGet, path: "/persons/{id}/presence", tag: tag, scope: read,
 		summary: "Tell whether a person is there now, and when they last were",
-		doc: "Live: webchat knows who has the page open; of other channels only typing is known, and what is not known is said to be unknown."},
+		doc:     "Live: webchat knows who has the page open; of other channels only typing is known, and what is not known is said to be unknown."},
 		func(ctx context.Context, who *omni.APIKey, in *ByID) (*one[omni.Presence], error) {
 			return oneOf(r.Persons.Presence(ctx, who, in.ID.UUID))
 		})

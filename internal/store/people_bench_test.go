@@ -90,7 +90,7 @@ func BenchmarkPeople(b *testing.B) {
 	b.Cleanup(st.Close)
 	began := time.Now()
 	require.NoError(b, town(ctx, st, *manyPeople))
-	b.Logf("%d persons filled in in %s", *manyPeople, time.Since(began).Round(time.Second))
+	b.Logf("%d persons took %s to fill in", *manyPeople, time.Since(began).Round(time.Second))
 	search := func(q string) func(int) error {
 		return func(i int) error {
 			_, _, err := st.SearchPersons(ctx, omni.DefaultTenant, omni.PersonFilter{Query: strings.ReplaceAll(q, "%", fmt.Sprint(1+i*7919%*manyPeople))}, nil, 50)

@@ -17,10 +17,10 @@ import (
 // fit, they are not all looked at to be ranked: first come those of exactly that
 // name (manyExact), then the others (manyRest), each the newest first.
 const (
-	fitField  byte = iota // a whole field
-	fitStart              // the beginning of one
-	fitWord               // the beginning of a word
-	fitPart               // any part
+	fitField  byte = 0 // a whole field
+	fitStart  byte = 1 // the beginning of one
+	fitWord   byte = 2 // the beginning of a word
+	fitPart   byte = 3 // any part
 	manyExact byte = 16
 	manyRest  byte = 17
 )
