@@ -63,7 +63,7 @@ func TestAgentsAreKeptWithoutShowingTheirKey(t *testing.T) {
 	require.Contains(t, h.bus.changed, a.ID)
 
 	// Its key goes nowhere but where it was given for.
-	got = h.admin(http.MethodPatch, path, `{"apiUrl":"https://evil.example/v1"}`)
+	got = h.call(h.key("agents:write"), http.MethodPatch, path, `{"apiUrl":"https://evil.example/v1"}`)
 	require.Equal(t, http.StatusUnprocessableEntity, got.status)
 	require.Contains(t, string(got.body), "apiKey")
 	require.Equal(t, http.StatusOK, h.admin(http.MethodPatch, path, `{"apiUrl":"https://other.example/v1","apiKey":"sk-2"}`).status)

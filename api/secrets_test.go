@@ -57,11 +57,17 @@ func TestASecretDoesNotFollowItsDestination(t *testing.T) {
 	require.Equal(t, http.StatusOK, patch(id, `{"agent":null}`).status)
 	require.Equal(t, http.StatusOK, patch(id, `{"agent":{"provider":"openai","apiUrl":"https://evil.example.com"}}`).status)
 	require.Empty(t, stored().AgentAPIKey)
+
+	// An administrator may move it.
+	require.Equal(t, http.StatusOK, patch(id, `{"agent":{"apiKey":"sk-moves"}}`).status)
+	require.Equal(t, http.StatusOK, h.admin(http.MethodPatch, "/api/v1/instances/"+id.String(), `{"agent":{"apiUrl":"https://moved.example.com"}}`).status)
+	require.Equal(t, "sk-moves", stored().AgentAPIKey)
 }
 
 func TestAChannelsSecretsDoNotFollowItsServer(t *testing.T) {
 	t.Parallel()
 	h := newHub(t)
+	clerk := h.key("instances:write", "instances:read")
 	var made shown
 	h.admin(http.MethodPost, "/api/v1/instances", `{"name":"x","channel":"telegram","channelConfig":{"botToken":"123456:abcdefghijkl","secretToken":"shh"}}`).data(t, &made)
 	stored := func() string {
@@ -70,7 +76,7 @@ func TestAChannelsSecretsDoNotFollowItsServer(t *testing.T) {
 		return string(in.ChannelConfig)
 	}
 	patch := func(body string) *answer {
-		return h.admin(http.MethodPatch, "/api/v1/instances/"+made.ID.String(), body)
+		return h.call(clerk, http.MethodPatch, "/api/v1/instances/"+made.ID.String(), body)
 	}
 	a := patch(`{"channelConfig":{"apiBaseUrl":"https://evil.example.com"}}`)
 	require.Equal(t, http.StatusUnprocessableEntity, a.status, "%s", a.body)

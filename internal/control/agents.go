@@ -69,7 +69,7 @@ func (s *Agents) Create(ctx context.Context, who *omni.APIKey, body json.RawMess
 		return nil, err
 	}
 	a := omni.Agent{ID: uuid.Must(uuid.NewV7()), TenantID: who.TenantID, Config: omni.DefaultAgent()}
-	if err := s.apply(&a, body); err != nil {
+	if err := s.apply(who, &a, body); err != nil {
 		return nil, err
 	}
 	if err := lookUpHosts(ctx, s.checkHost, urlsOfAgent(body)); err != nil {
@@ -138,7 +138,7 @@ func (s *Agents) Patch(ctx context.Context, who *omni.APIKey, id uuid.UUID, body
 	if err := lookUpHosts(ctx, s.checkHost, urlsOfAgent(body)); err != nil { // not while the row is held
 		return nil, err
 	}
-	a, err := s.store.PatchAgent(ctx, who.TenantID, id, func(a *omni.Agent) error { return s.apply(a, body) })
+	a, err := s.store.PatchAgent(ctx, who.TenantID, id, func(a *omni.Agent) error { return s.apply(who, a, body) })
 	if err != nil {
 		return nil, orNotFound(err, "agent")
 	}
@@ -177,7 +177,7 @@ func mayUseAgents(who *omni.APIKey) error {
 }
 
 // apply merges a request into an agent (RFC 7396) and validates the result.
-func (s *Agents) apply(a *omni.Agent, patch json.RawMessage) error {
+func (s *Agents) apply(who *omni.APIKey, a *omni.Agent, patch json.RawMessage) error {
 	before := *a
 	base, err := toMap(NamedAgentInput{Name: a.Name, AgentConfig: a.Config, APIKey: a.APIKey})
 	if err != nil {
@@ -204,8 +204,10 @@ func (s *Agents) apply(a *omni.Agent, patch json.RawMessage) error {
 	c.agentAt("", &a.Config, s.providers)
 	c.outgoing("apiUrl", a.Config.APIURL, s.checkURL)
 	_, given := change["apiKey"]
-	c.move(secretMove{secret: "apiKey", destination: "apiUrl or provider", stored: before.APIKey != "", given: given,
-		from: agentDestination(&before.Config), to: agentDestination(&a.Config)})
+	if !who.Allows(omni.ScopeAdmin) {
+		c.move(secretMove{secret: "apiKey", destination: "apiUrl or provider", stored: before.APIKey != "", given: given,
+			from: agentDestination(&before.Config), to: agentDestination(&a.Config)})
+	}
 	return c.err()
 }
 

@@ -131,7 +131,7 @@ func (s *Instances) Patch(ctx context.Context, who *omni.APIKey, id uuid.UUID, b
 		if err := s.validate(ctx, in); err != nil {
 			return err
 		}
-		return checkSecretMoves(&before, in, given)
+		return checkSecretMoves(who, &before, in, given)
 	})
 }
 
