@@ -50,6 +50,7 @@ func (h *hub) search(key, q string, limit int, more ...string) []string {
 	}
 }
 
+//nolint:paralleltest,tparallel // one after the other, over the same people
 func TestSearchFindsPeople(t *testing.T) {
 	t.Parallel()
 	h := newHub(t)
@@ -218,6 +219,7 @@ func (a *answer) next(t *testing.T) string {
 	return *env.Meta.NextCursor
 }
 
+//nolint:paralleltest,tparallel // one after the other: each looks at what the last one left
 func TestUpdatePerson(t *testing.T) {
 	t.Parallel()
 	h := newHub(t)

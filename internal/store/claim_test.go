@@ -98,7 +98,6 @@ func TestShowingAgainChangesNothing(t *testing.T) {
 	a, b := uuid.New(), uuid.New()
 	w.show(a, "ana", "+5511987654321", "")
 	ana := w.show(b, "ana", "+5511987654321", "")
-	before := w.tally(`SELECT count(*) FROM events WHERE type LIKE 'identity.%' AND type <> 'identity.resolved'`)
 	require.Equal(t, ana, w.show(b, "ana", "+5511987654321", ""))
 	calls := func(e omni.Envelope) int64 {
 		began := w.Pool().Stat().AcquireCount()
@@ -108,7 +107,7 @@ func TestShowingAgainChangesNothing(t *testing.T) {
 	require.EqualValues(t, 1, calls(w.shown(b, "ana", "m8", "+5511987654321", "")), "no call of the database more than without a number")
 	require.EqualValues(t, 1, calls(w.shown(b, "nobody", "m9", "", "")))
 	require.EqualValues(t, 2, calls(w.shown(b, "new", "m10", "+5511987650000", "")))
-	before = w.tally(`SELECT count(*) FROM events WHERE type LIKE 'identity.%' AND type <> 'identity.resolved'`)
+	before := w.tally(`SELECT count(*) FROM events WHERE type LIKE 'identity.%' AND type <> 'identity.resolved'`)
 	other, err := store.Open(t.Context(), w.Pool().Config().ConnString(), 2)
 	require.NoError(t, err)
 	t.Cleanup(other.Close)

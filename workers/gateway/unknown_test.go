@@ -2,7 +2,6 @@ package gateway_test
 
 import (
 	"context"
-	"errors"
 	"net/http"
 	"sync"
 	"sync/atomic"
@@ -61,7 +60,7 @@ func TestStrangersCostNoQueries(t *testing.T) {
 	require.Eventually(t, func() bool { return counted.now.Load() == 4 }, 5*time.Second, time.Millisecond)
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
-	require.True(t, errors.Is(h.Find(ctx, "fake", uuid.NewString()), context.Canceled), "nobody waits longer than they want to")
+	require.ErrorIs(t, h.Find(ctx, "fake", uuid.NewString()), context.Canceled, "nobody waits longer than they want to")
 	close(counted.hold)
 	wg.Wait()
 	require.EqualValues(t, 4, counted.most.Load())

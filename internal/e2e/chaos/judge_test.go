@@ -126,7 +126,7 @@ func TestTheVerdictOnTables(t *testing.T) {
 	g := &ground{t: t, db: st.Pool()}
 	require.Empty(t, g.ask(t.Context(), openWork))
 	require.Empty(t, g.ask(t.Context(), disagreements))
-	id := func() string { return uuid.NewString() }
+	id := uuid.NewString
 	turn, chat, in := id(), id(), id()
 	exec := func(sql string, args ...any) {
 		t.Helper()
@@ -137,8 +137,8 @@ func TestTheVerdictOnTables(t *testing.T) {
 		('default', $4, $2, 'custom', $3, 'outbound', '{}', 'sent'), ('default', $5, $2, 'custom', $3, 'outbound', '{}', 'failed'), ('default', $6, $2, 'custom', $3, 'outbound', '{}', 'sending')`,
 		in, id(), chat, id(), id(), id())
 	exec(`INSERT INTO turns (tenant_id, id, instance_id, channel, chat_id, session_key, agent, state, outcome, leader, workflow_id, due_at, first_at, last_at, quiet_at)
-		VALUES ('default', $1, $2, 'custom', $3, 's', 'instance', 'answering', '', $4, 'w', now(), now(), now(), now()),
-		('default', $5, $2, 'custom', $6, 's', 'instance', 'answered', 'answered', $4, 'w', now(), now(), now(), now())`, turn, id(), chat, in, id(), id())
+		VALUES ('default', $1, $2, 'custom', $3, 's', 'instance', 'answering', '', $4, 'w', $7, $7, $7, $7),
+		('default', $5, $2, 'custom', $6, 's', 'instance', 'answered', 'answered', $4, 'w', $7, $7, $7, $7)`, turn, id(), chat, in, id(), id(), time.Now())
 	exec(`INSERT INTO chats (tenant_id, id, instance_id, channel, external_id, delivering) VALUES ('default', $1, $2, 'custom', 'c1', $3)`, chat, id(), turn)
 	exec(`INSERT INTO dead_letters (tenant_id, id, turn_id, step, error, input) VALUES ('default', $1, $2, 'agent.Reply', 'x', '{}')`, id(), turn)
 	exec(`INSERT INTO events (tenant_id, id, type, instance_id, channel, data) VALUES ('default', $1, 'x.y', $1, 'custom', '{}')`, id())
