@@ -181,6 +181,14 @@ func (s probedStore) SettleLive(ctx context.Context, chat, id uuid.UUID, externa
 	})
 }
 
+func (s probedStore) GateTurn(ctx context.Context, turn uuid.UUID, workflowID string, epoch int, d omni.GateDecision) (mine bool, err error) {
+	err = s.around(ctx, moment{Point: "GateTurn", Message: turn}, func() error {
+		mine, err = s.StepStore.GateTurn(ctx, turn, workflowID, epoch, d)
+		return err
+	})
+	return mine, err
+}
+
 func (s probedStore) FinishTurn(ctx context.Context, p omni.FinishParams) (outcome string, wake []string, err error) {
 	err = s.around(ctx, moment{Point: "FinishTurn", Chat: p.ChatID}, func() error {
 		outcome, wake, err = s.StepStore.FinishTurn(ctx, p)
