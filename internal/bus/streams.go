@@ -37,8 +37,9 @@ const (
 // InboundWindow is how long stream CHANNEL knows a message id again.
 const InboundWindow = 15 * time.Minute
 
-// LeaseTTL is how long a lease stands that nobody renews.
-const LeaseTTL = 15 * time.Second
+// LeaseTTL is how long a lease stands that nobody renews: what a killed process
+// held is free for others then.
+const LeaseTTL = 8 * time.Second
 
 const (
 	day          = 24 * time.Hour

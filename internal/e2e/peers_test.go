@@ -25,9 +25,9 @@ import (
 	"github.com/omnihub/omni/internal/store"
 )
 
-// takenOverWithin is the promise: what a hub that was killed held is served by
-// another this long after.
-const takenOverWithin = 20 * time.Second
+// takenOverWithin is within how long what a hub that was killed held is served
+// by another, replies included.
+const takenOverWithin = 14 * time.Second
 
 // startGround runs one Postgres, NATS and Temporal in the test's process for
 // hubs that share them, and returns the hubs' environment.

@@ -12,6 +12,7 @@ import (
 
 	"github.com/google/uuid"
 	"github.com/nats-io/nats-server/v2/server"
+	"github.com/nats-io/nats.go/jetstream"
 	"github.com/stretchr/testify/require"
 	"go.uber.org/goleak"
 
@@ -150,7 +151,7 @@ func (w *world) lookup(typ string) (channels.Channel, bool) { return w.fake, typ
 // quick shortens what tests wait for; the lease's own lifetime stays real.
 func quick() gateway.Timing {
 	t := gateway.DefaultTiming()
-	t.Retry, t.BackoffMin, t.BackoffMax = 100*time.Millisecond, 20*time.Millisecond, 100*time.Millisecond
+	t.Retry, t.RetrySoon, t.BackoffMin, t.BackoffMax = 100*time.Millisecond, 50*time.Millisecond, 20*time.Millisecond, 100*time.Millisecond
 	return t
 }
 
@@ -242,3 +243,16 @@ type latch struct {
 
 func newLatch() *latch    { return &latch{c: make(chan struct{})} }
 func (l *latch) release() { l.once.Do(func() { close(l.c) }) }
+
+// leaseRevision is 0 where nobody holds the instance.
+func (w *world) leaseRevision(id uuid.UUID) uint64 {
+	w.t.Helper()
+	kv, err := w.bus.KV(w.t.Context(), bus.BucketLeases)
+	require.NoError(w.t, err)
+	entry, err := kv.Get(w.t.Context(), id.String())
+	if errors.Is(err, jetstream.ErrKeyNotFound) {
+		return 0
+	}
+	require.NoError(w.t, err)
+	return entry.Revision()
+}

@@ -54,7 +54,9 @@ type Deps struct {
 type Timing struct {
 	Renew      time.Duration // between renewals of a lease
 	StopAfter  time.Duration // without a renewal, counted from the start of the last one that worked
-	Retry      time.Duration // between attempts to take a lease that another holds
+	LostGrace  time.Duration // for requests under way when a lease ran out
+	Retry      time.Duration // between attempts to take a lease that another renews: longer than Renew
+	RetrySoon  time.Duration // between attempts to take one that was not renewed since the last attempt
 	Resync     time.Duration // between looks at the list of instances that nobody announced
 	BackoffMin time.Duration // after a session failed to start
 	BackoffMax time.Duration
@@ -62,9 +64,12 @@ type Timing struct {
 	StopGrace  time.Duration // for requests under way when a session stops
 }
 
-// DefaultTiming fits bus.LeaseTTL.
+// DefaultTiming fits bus.LeaseTTL: a process that stalls for four seconds keeps
+// its leases, one that lost them has fallen silent a second before anybody else
+// may begin, and what a killed one held is taken within ten.
 func DefaultTiming() Timing {
-	return Timing{Renew: 5 * time.Second, StopAfter: 10 * time.Second, Retry: 2500 * time.Millisecond, Resync: 5 * time.Second,
+	return Timing{Renew: 1500 * time.Millisecond, StopAfter: 6 * time.Second, LostGrace: time.Second,
+		Retry: 2500 * time.Millisecond, RetrySoon: 250 * time.Millisecond, Resync: 5 * time.Second,
 		BackoffMin: time.Second, BackoffMax: time.Minute, StartLimit: time.Minute, StopGrace: 4 * time.Second}
 }
 

@@ -96,13 +96,21 @@ func (h *host) current() (in *omni.Instance, version int) {
 func (h *host) run() {
 	ctx := h.life
 	defer h.end()
+	var seen uint64 // revision of the lease when another held it
 	for ctx.Err() == nil {
 		l, err := takeLease(ctx, h.g.leases, h.g.deps.Owner, h.id, h.g.deps.Timing)
 		if err != nil {
 			if !errors.Is(err, errHeld) && ctx.Err() == nil {
 				h.log.WarnContext(ctx, "cannot take the lease", "error", err)
 			}
-			h.wait(ctx, h.g.deps.Timing.Retry)
+			pause := h.g.deps.Timing.Retry
+			if held, ok := errors.AsType[*heldError](err); ok {
+				if held.revision == seen { // its holder is gone, or stalls
+					pause = h.g.deps.Timing.RetrySoon
+				}
+				seen = held.revision
+			}
+			h.wait(ctx, pause)
 			continue
 		}
 		h.hold(true)
@@ -121,9 +129,10 @@ func (h *host) hold(holding bool) {
 func (h *host) term(ctx context.Context, l *lease) {
 	h.log.InfoContext(ctx, "lease taken", "token", l.token)
 	term, cancel := context.WithCancelCause(ctx)
+	kept, endKeeping := context.WithCancel(context.WithoutCancel(ctx))
 	var keeping sync.WaitGroup
 	keeping.Go(func() {
-		if err := l.keep(term); err != nil {
+		if err := l.keep(kept); err != nil {
 			h.log.WarnContext(ctx, "lease lost", "error", err)
 			cancel(err)
 		}
@@ -135,8 +144,10 @@ func (h *host) term(ctx context.Context, l *lease) {
 	h.states.report(channels.State{Status: channels.StatusInactive, Reason: h.reason})
 	h.mu.Unlock()
 	writing.stop()
-	cancel(nil)
+	endKeeping()
 	keeping.Wait()
+	cancel(nil)
+	l.lose()
 	if l.valid() {
 		h.release(ctx, l)
 	}

@@ -19,6 +19,13 @@ var (
 	errLost = errors.New("the lease is lost")
 )
 
+// heldError is errHeld with what was seen: a lease that is the same the next
+// time is not being renewed.
+type heldError struct{ revision uint64 }
+
+func (e *heldError) Error() string { return errHeld.Error() }
+func (e *heldError) Unwrap() error { return errHeld }
+
 // lease is the right to run one instance's session. The bucket forgets it
 // bus.LeaseTTL after the last renewal; its holder stops well before that,
 // counted from the start of the renewal, on its own clock.
@@ -29,9 +36,13 @@ type lease struct {
 	timing Timing
 	token  uint64 // revision at which it was taken: grows with every holder
 
+	standing context.Context // ends when the lease is lost
+	lose     context.CancelFunc
+
 	mu       sync.Mutex
 	revision uint64
 	until    time.Time
+	silent   time.Time // when everything under way must have ended
 }
 
 // leaseValue is what the bucket holds. The nonce tells one taking from another.
@@ -48,36 +59,41 @@ func takeLease(ctx context.Context, kv jetstream.KeyValue, owner string, instanc
 		return nil, fmt.Errorf("taking the lease of %s: %w", instanceID, err)
 	}
 	l := &lease{kv: kv, key: instanceID.String(), value: value, timing: t}
-	began := time.Now()
-	rev, err := kv.Create(ctx, l.key, value)
-	if errors.Is(err, jetstream.ErrKeyExists) {
-		began = time.Now()
-		rev, err = l.takeBack(ctx, owner)
-	}
+	rev, began, err := l.take(ctx, owner)
 	if err != nil {
 		return nil, fmt.Errorf("taking the lease of %s: %w", instanceID, err)
 	}
-	l.token, l.revision, l.until = rev, rev, began.Add(t.StopAfter)
+	// It is held on its own: whatever the caller's context does, requests under
+	// way have their time while the lease stands.
+	l.standing, l.lose = context.WithCancel(context.WithoutCancel(ctx))
+	l.token = rev
+	l.renewed(rev, began)
 	return l, nil
 }
 
-func (l *lease) takeBack(ctx context.Context, owner string) (uint64, error) {
+// take looks before it writes: whoever waits for a lease does so often.
+func (l *lease) take(ctx context.Context, owner string) (rev uint64, began time.Time, err error) {
 	entry, err := l.kv.Get(ctx, l.key)
-	if errors.Is(err, jetstream.ErrKeyNotFound) {
-		return 0, errHeld // it ended this moment; the next attempt finds it free
-	}
-	if err != nil {
-		return 0, err
+	began = time.Now()
+	switch {
+	case errors.Is(err, jetstream.ErrKeyNotFound):
+		rev, err = l.kv.Create(ctx, l.key, l.value)
+		if errors.Is(err, jetstream.ErrKeyExists) {
+			err = errHeld // another was quicker
+		}
+		return rev, began, err
+	case err != nil:
+		return 0, began, err
 	}
 	var have leaseValue
 	if err := json.Unmarshal(entry.Value(), &have); err != nil || have.Owner != owner {
-		return 0, errHeld
+		return 0, began, &heldError{revision: entry.Revision()}
 	}
-	rev, err := l.kv.Update(ctx, l.key, l.value, entry.Revision())
+	rev, err = l.kv.Update(ctx, l.key, l.value, entry.Revision())
 	if errors.Is(err, jetstream.ErrKeyRevisionMismatch) {
-		return 0, errHeld
+		err = errHeld
 	}
-	return rev, err
+	return rev, began, err
 }
 
 // valid reports whether this gateway may still act for the instance.
@@ -101,6 +117,7 @@ func (l *lease) keep(ctx context.Context) error {
 			wait = l.timing.Renew
 		case errors.Is(err, errLost), !l.valid():
 			l.end()
+			l.lose()
 			return fmt.Errorf("%w: %w", errLost, err)
 		default:
 			wait = l.timing.Renew / 5
@@ -130,10 +147,24 @@ func (l *lease) renew(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	l.renewed(rev, began)
+	return nil
+}
+
+// renewed counts from when the renewal began: the bucket counts from later.
+func (l *lease) renewed(revision uint64, began time.Time) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	l.revision, l.until = rev, began.Add(l.timing.StopAfter)
-	return nil
+	l.revision, l.until = revision, began.Add(l.timing.StopAfter)
+	l.silent = l.until.Add(l.timing.LostGrace)
+}
+
+// grace is what is left for requests under way once the lease is lost: less
+// than none where the process stalled for longer.
+func (l *lease) grace() time.Duration {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return time.Until(l.silent)
 }
 
 func (l *lease) renewedAlready(ctx context.Context) (uint64, error) {
@@ -163,7 +194,14 @@ func (l *lease) release(ctx context.Context) error {
 	revision := l.revision
 	l.mu.Unlock()
 	l.end()
-	if err := l.kv.Delete(ctx, l.key, jetstream.LastRevision(revision)); err != nil {
+	err := l.kv.Delete(ctx, l.key, jetstream.LastRevision(revision))
+	if errors.Is(err, jetstream.ErrKeyRevisionMismatch) {
+		// Another's, unless a renewal arrived whose answer nobody waited for.
+		if revision, err = l.renewedAlready(ctx); err == nil {
+			err = l.kv.Delete(ctx, l.key, jetstream.LastRevision(revision))
+		}
+	}
+	if err != nil {
 		return fmt.Errorf("releasing the lease of %s: %w", l.key, err)
 	}
 	return nil

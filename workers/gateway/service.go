@@ -81,7 +81,8 @@ func serve(g *Gateway, s *session, sess channels.Session) (*service, error) {
 	return svc, nil
 }
 
-// stop takes no more requests, gives those under way a moment, then cancels them.
+// stop takes no more requests, gives those under way a moment, then cancels
+// them; without the lease sooner, before anybody else may have it.
 func (s *service) stop(grace time.Duration) {
 	s.taking.Lock()
 	s.stopping = true
@@ -89,8 +90,12 @@ func (s *service) stop(grace time.Duration) {
 	close(s.quit)
 	s.unsubscribe()
 	patience := time.AfterFunc(grace, s.end)
+	hurried := context.AfterFunc(s.session.lease.standing, func() {
+		time.AfterFunc(min(grace, s.session.lease.grace()), s.end)
+	})
 	s.queues.wait()
 	s.waiters.Wait()
+	hurried()
 	patience.Stop()
 	s.end()
 }
