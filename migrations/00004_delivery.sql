@@ -131,7 +131,7 @@ BEGIN
         RETURN v;
     END IF;
     -- The moment of a follow-up: what was recorded until now ends it unsent.
-    IF t.follows IS NOT NULL AND v.sent = 0 AND m.status = 'queued' AND follow_up_withdrawn(t, p_started) THEN
+    IF t.follows IS NOT NULL AND v.sent = 0 AND m.status = 'queued' AND follow_up_withdrawn(t, 'deliver.Send', p_started, 1) THEN
         v.state := 'cancelled';
         RETURN v;
     END IF;

@@ -224,7 +224,7 @@ END $$;
 -- Ends the turn of a follow-up that must not go out any more, before its first
 -- part leaves. The chat is locked.
 -- +goose StatementBegin
-CREATE FUNCTION follow_up_withdrawn(t turns, p_started timestamptz) RETURNS boolean LANGUAGE plpgsql AS $$
+CREATE FUNCTION follow_up_withdrawn(t turns, p_step text, p_started timestamptz, p_attempt int) RETURNS boolean LANGUAGE plpgsql AS $$
 DECLARE
     f   follow_ups;
     why text;
@@ -234,7 +234,7 @@ BEGIN
     IF why IS NULL THEN
         RETURN false;
     END IF;
-    PERFORM turn_finish_locked(t, 'cancelled', why, 'deliver.Send', p_started, 1);
+    PERFORM turn_finish_locked(t, 'cancelled', why, p_step, p_started, p_attempt);
     RETURN true;
 END $$;
 -- +goose StatementEnd
@@ -337,7 +337,7 @@ END $$;
 
 -- +goose Down
 DROP FUNCTION message_reset(uuid, uuid, text, text), chat_reset(uuid, uuid, text, uuid), session_now(text, chats),
-    follow_up_drop(uuid, uuid, int, text), follow_up_gives_way(turns, text, timestamptz, int), follow_up_withdrawn(turns, timestamptz),
+    follow_up_drop(uuid, uuid, int, text), follow_up_gives_way(turns, text, timestamptz, int), follow_up_withdrawn(turns, text, timestamptz, int),
     follow_up_ended(turns, text, text, text), follow_up_batch(uuid),
     follow_up_claim(uuid, uuid, int, uuid, text, text, interval, timestamptz, int), follow_up_refusal(follow_ups),
     follow_ups_schedule(turns), follow_ups_cancel(uuid, text), follow_up_say(follow_ups, text);

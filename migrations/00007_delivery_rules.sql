@@ -6,6 +6,7 @@
 ALTER TABLE messages
     ADD COLUMN retry_at  timestamptz,            -- queued: not before, as the platform said
     ADD COLUMN uncertain int NOT NULL DEFAULT 0, -- times that nobody knew whether it arrived
+    ADD COLUMN uncertain_try int NOT NULL DEFAULT 0, -- which try was the last of them
     ADD COLUMN doubtful  boolean NOT NULL DEFAULT false; -- a try before the last one may have arrived
 
 -- The parts of a reply that is too old to be begun. The chat is locked.
@@ -37,14 +38,16 @@ BEGIN
 END $$;
 -- +goose StatementEnd
 
--- A send that may have happened and is to be repeated all the same. Returns
+-- A send that may have happened and is to be repeated all the same: p_try says
+-- which one. Whoever made it and whoever comes after may both say so. Returns
 -- how often that has been.
 -- +goose StatementBegin
-CREATE FUNCTION part_uncertain(p_message uuid, p_error text) RETURNS int LANGUAGE plpgsql AS $$
+CREATE FUNCTION part_uncertain(p_message uuid, p_try int, p_error text) RETURNS int LANGUAGE plpgsql AS $$
 DECLARE
     times int;
 BEGIN
-    UPDATE messages SET uncertain = uncertain + 1, doubtful = true, error = p_error, updated_at = clock_timestamp()
+    UPDATE messages SET uncertain = uncertain + (uncertain_try < p_try)::int, uncertain_try = greatest(uncertain_try, p_try),
+        doubtful = true, error = p_error, updated_at = clock_timestamp()
     WHERE id = p_message AND status = 'sending'
     RETURNING uncertain INTO times;
     RETURN coalesce(times, 0);
@@ -235,5 +238,5 @@ END $$;
 DROP FUNCTION part_resolve(text, uuid, text, text), turn_unpark_parked(uuid, uuid), turn_unpark(turns, chats);
 DROP TYPE resolve_view;
 DROP INDEX turns_unknown;
-DROP FUNCTION part_length(uuid, int), parts_doubted(uuid, uuid), part_uncertain(uuid, text), too_old(interval), parts_expire(turns, interval);
-ALTER TABLE messages DROP COLUMN retry_at, DROP COLUMN uncertain, DROP COLUMN doubtful;
+DROP FUNCTION part_length(uuid, int), parts_doubted(uuid, uuid), part_uncertain(uuid, int, text), too_old(interval), parts_expire(turns, interval);
+ALTER TABLE messages DROP COLUMN retry_at, DROP COLUMN uncertain, DROP COLUMN uncertain_try, DROP COLUMN doubtful;

@@ -48,7 +48,7 @@ func newSteps(d Deps) steps {
 		access:   &access.Activities{Store: store, Instances: d.Instances, Engine: d.Engine},
 		turn: &turn.Activities{Store: store, Instances: d.Instances, Agents: d.agents(), Quick: d.Latencies.agents(d), Typing: d.Bus, Engine: d.Engine,
 			Cancels: d.Bus, AgentHere: d.AgentHere, Process: d.Process},
-		agent: &agent.Activities{Store: store, Provider: d.Providers, Instances: d.Instances, Agents: d.agents(), Cancels: d.Bus,
+		agent: &agent.Activities{Store: store, Silence: agent.SilenceLooks(), Provider: d.Providers, Instances: d.Instances, Agents: d.agents(), Cancels: d.Bus,
 			Capabilities: capabilities, CheckURL: d.CheckURL, Quick: d.Latencies.agents(d), Deliveries: &d.Latencies.channels,
 			Sender: sender, Process: d.Process, Typer: typer{gateway}, Live: live{sender}, Streams: d.Bus, Observe: d.Metrics.Agent,
 			Spent: spent(d.Metrics)},

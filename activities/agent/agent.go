@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/google/uuid"
+	"golang.org/x/time/rate"
 
 	"github.com/omnihub/omni/activities"
 	"github.com/omnihub/omni/channels"
@@ -27,6 +28,9 @@ type Store interface {
 	GateTurn(ctx context.Context, turn uuid.UUID, workflowID string, epoch int, d omni.GateDecision) (mine bool, err error)
 	AgentFailed(ctx context.Context, f omni.AgentFailure, a omni.Attempt) (mine bool, err error)
 	AgentAttempts(ctx context.Context, turn uuid.UUID) (int, error)
+	// FollowUpStands reports whether the answer to a follow-up's prompt can
+	// still go out; one that cannot is cancelled.
+	FollowUpStands(ctx context.Context, chat, turn uuid.UUID, workflowID string, epoch int, a omni.Attempt) (bool, error)
 	GiveUpTurn(ctx context.Context, t omni.TurnFailure, a omni.Attempt) (state string, parts *int, err error)
 }
 
@@ -109,6 +113,7 @@ type Activities struct {
 	Typer        Typer           // nil: no indicator while the agent thinks
 	Live         Live            // nil: answers are shown when they are whole
 	Streams      Streams         // nil: nobody is told what is being said
+	Silence      *rate.Limiter   // of looks whether a follow-up is still wanted; nil: none
 	Observe      Observer        // nil: nobody listens
 	Spent        Spending        // nil: nobody counts
 }

@@ -29,6 +29,8 @@ type call struct {
 	attempt omni.Attempt
 	process string             // that runs the local steps of the turn's workflow; "": not known
 	gate    *omni.GateDecision // nil: nothing is decided, or to be
+
+	followUp bool // the turn breaks a silence
 }
 
 // Reply is agent.Reply.
@@ -85,6 +87,8 @@ func (c *call) reply(ctx context.Context) (activities.ReplyOutput, error) {
 
 // respond asks the agent and stores what it says.
 func (c *call) respond(ctx context.Context, req omni.AgentRequest) (activities.ReplyOutput, error) {
+	ctx, stop := c.whileSilent(ctx)
+	defer stop()
 	said, live := c.speech(&req), c.live(ctx, &req)
 	defer said.end(omni.StreamFailed) // unless it ended otherwise
 	defer live.release(ctx)
@@ -180,7 +184,7 @@ func (c *call) request(ctx context.Context) (req omni.AgentRequest, done *activi
 		}
 		t.History = append(past, t.History...)
 	}
-	req.Chat, req.SessionKey, c.gate = t.Chat, t.SessionKey, t.Gate
+	req.Chat, req.SessionKey, c.gate, c.followUp = t.Chat, t.SessionKey, t.Gate, t.FollowUp
 	if !req.Person.ID.Valid {
 		req.Person = t.Person
 	}

@@ -20,7 +20,7 @@ type Store interface {
 	ClaimOutbound(ctx context.Context, p omni.ClaimParams) (omni.PartClaim, error)
 	// UncertainPart notes that a part which may have arrived is sent again, and
 	// returns how often that has been.
-	UncertainPart(ctx context.Context, id uuid.UUID, reason string) (times int, err error)
+	UncertainPart(ctx context.Context, id uuid.UUID, try int, reason string) (times int, err error)
 	// DoubtPart notes that a part which is handed over again, with the same
 	// key, may have arrived.
 	DoubtPart(ctx context.Context, id uuid.UUID) error

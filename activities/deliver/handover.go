@@ -94,7 +94,7 @@ func (d *delivery) resume(ctx context.Context, c omni.PartClaim) (message.Receip
 // resumeUnknown is for a part of which nobody knows whether it was handed over.
 func (d *delivery) resumeUnknown(ctx context.Context, c omni.PartClaim) (message.Receipt, error) {
 	unknown := &channels.SendError{Kind: channels.ErrUnknown, Reason: "a former sender may have sent it"}
-	resend, err := d.mayResend(ctx, c, unknown)
+	resend, err := d.mayResend(ctx, c.MessageID, c.Attempts-1, unknown) // this claim is a try already
 	if err != nil {
 		return message.Receipt{}, err
 	}

@@ -191,7 +191,7 @@ func (d *delivery) notSent(ctx context.Context, c omni.PartClaim, send *channels
 		// The same key again: the part stays in sending.
 		return activities.SendOutput{}, false, again(send.Error(), pause(send.RetryAfter, c.Attempts))
 	}
-	resend, err := d.mayResend(ctx, c, send)
+	resend, err := d.mayResend(ctx, c.MessageID, c.Attempts, send)
 	if err != nil {
 		return activities.SendOutput{}, false, err
 	}
@@ -245,13 +245,14 @@ func (d *delivery) unknown(ctx context.Context, c omni.PartClaim, send *channels
 	return out, d.inst.Settings.Messaging.UnknownPolicy == omni.UnknownSkip && !d.in.Outbound.Valid, nil
 }
 
-// mayResend says whether policy resend lets a part go out once more, at the
-// risk of a second bubble; and no more than maxResends.
-func (d *delivery) mayResend(ctx context.Context, c omni.PartClaim, send *channels.SendError) (bool, error) {
+// mayResend says whether policy resend lets a part go out once more after a
+// try of which nobody knows what came, at the risk of a second bubble; and no
+// more than maxResends.
+func (d *delivery) mayResend(ctx context.Context, part uuid.UUID, try int, send *channels.SendError) (bool, error) {
 	if d.inst.Settings.Messaging.UnknownPolicy != omni.UnknownResend || d.tooOld() {
 		return false, nil
 	}
-	times, err := d.Store.UncertainPart(ctx, c.MessageID, send.Error())
+	times, err := d.Store.UncertainPart(ctx, part, try, send.Error())
 	return times <= maxResends, err
 }
 

@@ -41,12 +41,14 @@ type script struct {
 	retryAfter time.Duration // of the last receipt
 	reason     string
 	uncertain  int
-	doubted    []int // tries made before each hand-over of what may have arrived
-	typed      []time.Time
-	typing     func(ctx context.Context)
-	shownAt    []time.Time
-	withdrawn  chan string
-	waits      func(ctx context.Context) // a slow platform
+
+	uncertainTry int
+	doubted      []int // tries made before each hand-over of what may have arrived
+	typed        []time.Time
+	typing       func(ctx context.Context)
+	shownAt      []time.Time
+	withdrawn    chan string
+	waits        func(ctx context.Context) // a slow platform
 }
 
 func newScript(texts ...string) *script {
@@ -159,8 +161,11 @@ func (s *script) Withdraw(_ string, _ uuid.UUID, key string) error {
 	return nil
 }
 
-func (s *script) UncertainPart(context.Context, uuid.UUID, string) (int, error) {
-	s.uncertain++
+func (s *script) UncertainPart(_ context.Context, _ uuid.UUID, try int, _ string) (int, error) {
+	if try > s.uncertainTry {
+		s.uncertain++
+		s.uncertainTry = try
+	}
 	return s.uncertain, nil
 }
 

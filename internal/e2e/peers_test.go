@@ -27,7 +27,7 @@ import (
 
 // takenOverWithin is within how long what a hub that was killed held is served
 // by another, replies included.
-const takenOverWithin = 14 * time.Second
+const takenOverWithin = 12 * time.Second
 
 // startGround runs one Postgres, NATS and Temporal in the test's process for
 // hubs that share them, and returns the hubs' environment.

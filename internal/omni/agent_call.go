@@ -159,6 +159,7 @@ type AgentTurn struct {
 	Text       *string       // what is to be said without asking; nil: ask
 	Gate       *GateDecision // what was decided in an earlier run; nil: nothing
 	Awaiting   bool          // the agent has accepted it, and will answer by a call of its own
+	FollowUp   bool          // nobody has asked: it breaks a silence, while that lasts
 	Person     AgentPerson   // whom the chat is with
 	SessionKey string
 	Chat       message.Chat

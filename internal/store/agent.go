@@ -27,7 +27,7 @@ func (s *Store) AgentTurn(ctx context.Context, turn uuid.UUID, workflowID string
 	if err != nil {
 		return nil, fmt.Errorf("reading turn %s for its agent: %w", turn, err)
 	}
-	t := &omni.AgentTurn{State: r.State, SessionKey: r.SessionKey, Text: r.Answer, Awaiting: r.Awaiting,
+	t := &omni.AgentTurn{State: r.State, SessionKey: r.SessionKey, Text: r.Answer, Awaiting: r.Awaiting, FollowUp: r.FollowUp,
 		Person: omni.AgentPerson{ID: r.PersonID, Name: r.PersonName},
 		Chat:   message.Chat{ID: r.ExternalID, Type: message.ChatType(r.Type), Name: r.Name}}
 	if r.Gate != nil {

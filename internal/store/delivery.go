@@ -78,8 +78,8 @@ func (s *Store) ReceiptPart(ctx context.Context, p omni.ReceiptParams) (finished
 
 // UncertainPart notes that a part which may have arrived is sent again all the
 // same, and returns how often that has been.
-func (s *Store) UncertainPart(ctx context.Context, id uuid.UUID, reason string) (times int, err error) {
-	if err := s.pool.QueryRow(ctx, `SELECT part_uncertain($1,$2)`, id, reason).Scan(&times); err != nil {
+func (s *Store) UncertainPart(ctx context.Context, id uuid.UUID, try int, reason string) (times int, err error) {
+	if err := s.pool.QueryRow(ctx, `SELECT part_uncertain($1,$2,$3)`, id, try, reason).Scan(&times); err != nil {
 		return 0, fmt.Errorf("noting that part %s is uncertain: %w", id, err)
 	}
 	return times, nil

@@ -120,9 +120,11 @@ func TestUncertainSendsAreCounted(t *testing.T) {
 	w.answer(e, v, "one", "twelve chars")
 	c := w.claim(e, v, "a/1/1")
 	for want := 1; want <= 3; want++ {
-		times, err := w.UncertainPart(t.Context(), c.MessageID, "timeout")
-		require.NoError(t, err)
-		require.Equal(t, want, times)
+		for _, by := range []string{"whoever made the try", "whoever comes after"} {
+			times, err := w.UncertainPart(t.Context(), c.MessageID, want, "timeout")
+			require.NoError(t, err)
+			require.Equal(t, want, times, by)
+		}
 	}
 	for index, want := range []int{3, 12, 0} {
 		length, err := w.PartLength(t.Context(), v.TurnID.UUID, index)

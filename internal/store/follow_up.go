@@ -83,3 +83,17 @@ func (s *Store) FollowUpsAfter(ctx context.Context, turn uuid.UUID) ([]int, erro
 	}
 	return out, nil
 }
+
+// FollowUpStands reports whether the turn of a follow-up is still the caller's
+// to answer. One that must not be sent any more is ended by the question.
+func (s *Store) FollowUpStands(ctx context.Context, chat, turn uuid.UUID, workflowID string, epoch int, a omni.Attempt) (bool, error) {
+	var stands bool
+	if err := s.pool.QueryRow(ctx, `SELECT follow_up_stands($1,$2,$3,$4,$5,$6)`, chat, turn, workflowID, epoch,
+		a.StartedAt, a.Number).Scan(&stands); err != nil {
+		return false, fmt.Errorf("asking whether follow-up %s is still wanted: %w", turn, err)
+	}
+	if !stands {
+		s.Nudge()
+	}
+	return stands, nil
+}

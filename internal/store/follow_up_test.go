@@ -300,6 +300,59 @@ func TestFollowUpIsWithdrawnWhileTheAgentThinks(t *testing.T) {
 		_, why := w.fate(v, 0)
 		require.Equal(t, "takeover", why)
 	})
+	for why, happens := range map[string]func(w *world, e omni.Envelope){
+		"message": func(w *world, _ omni.Envelope) {
+			denied := w.inbound("c1", "ana", "m2", "yes") // it never joins: the turn is not told
+			w.record(denied)
+			w.exec(`UPDATE messages SET status = 'denied' WHERE id = $1`, denied.MessageID)
+		},
+		"own_message": func(w *world, _ omni.Envelope) {
+			own := w.inbound("c1", "me", "m2", "from my phone")
+			own.Event.IsFromMe = true
+			w.record(own)
+		},
+		"settings": func(w *world, _ omni.Envelope) { w.configure() },
+	} {
+		t.Run("nobody tells it: "+why, func(t *testing.T) {
+			t.Parallel()
+			w, e, v, f := begin(t)
+			stands := func() bool {
+				ok, err := w.FollowUpStands(t.Context(), e.ChatID(), f.TurnID.UUID, followUpWorkflow(v, 0), f.Epoch, w.attempt())
+				require.NoError(t, err)
+				return ok
+			}
+			require.True(t, stands(), "the chat is silent")
+			happens(w, e)
+			require.False(t, stands())
+			require.False(t, stands(), "the step may run again")
+			state, reason := w.fate(v, 0)
+			require.Equal(t, "cancelled "+why, state+" "+reason)
+			require.Equal(t, 1, count(w.story(e.MessageID), "followup.cancelled"))
+			late, _, err := w.AnswerTurn(t.Context(), e.ChatID(), f.TurnID.UUID, followUpWorkflow(v, 0), f.Epoch, omni.Answer{Text: "late"},
+				time.Minute, w.attempt())
+			require.NoError(t, err)
+			require.Equal(t, "cancelled", late)
+		})
+	}
+	t.Run("another holds it", func(t *testing.T) {
+		t.Parallel()
+		w, e, v, f := begin(t)
+		stands, err := w.FollowUpStands(t.Context(), e.ChatID(), f.TurnID.UUID, followUpWorkflow(v, 0), f.Epoch+1, w.attempt())
+		require.NoError(t, err)
+		require.False(t, stands)
+		state, _ := w.fate(v, 0)
+		require.Equal(t, "sending", state, "and goes on with it")
+	})
+	t.Run("some of it has left", func(t *testing.T) {
+		t.Parallel()
+		w, e, v, f := begin(t)
+		w.say(e, f, followUpWorkflow(v, 0), "do you need more help?")
+		require.Equal(t, "claimed", w.part(e, f, followUpWorkflow(v, 0)).State)
+		w.record(w.inbound("c1", "ana", "m2", "yes"))
+		stands, err := w.FollowUpStands(t.Context(), e.ChatID(), f.TurnID.UUID, followUpWorkflow(v, 0), f.Epoch, w.attempt())
+		require.NoError(t, err)
+		require.True(t, stands)
+	})
 	t.Run("handed over already", func(t *testing.T) {
 		t.Parallel()
 		w, e, v, f := begin(t)

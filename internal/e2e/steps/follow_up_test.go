@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net/http"
+	"strings"
 	"testing"
 	"time"
 
@@ -130,6 +131,41 @@ func TestFollowUp(t *testing.T) {
 		require.Equal(t, []string{"answer"}, l.out.Texts("c1"))
 		require.Equal(t, 1, w.events(t, l.message("m1"))["followup.cancelled"])
 	})
+	for name, breaks := range map[string]func(t *testing.T, l *line){
+		"a message": func(t *testing.T, l *line) { l.say(t, "m2", "c1", "thanks") },
+		"a takeover": func(t *testing.T, l *line) {
+			w.call(t, http.MethodPost, "/api/v1/chats/"+l.chat("c1").String()+"/takeover", object{}, &struct{}{})
+		},
+	} {
+		t.Run(name+" cuts its call", func(t *testing.T) {
+			t.Parallel()
+			cuts := make(chan cut, 10)
+			agent := newLLM(t, func(r *http.Request, texts []string) (int, string) {
+				if told := texts[len(texts)-1]; told == "Anything else?" {
+					<-r.Context().Done()
+					cuts <- cut{told, time.Now()}
+				}
+				return http.StatusOK, "answer"
+			})
+			// The next turn collects for long: it is the message that cuts, not the turn.
+			l := w.newLine(t, object{"agent": agent.agent(object{"quick": "never"}), "messaging": object{
+				"debounceMode": "fixed", "debounceMs": 1500, "followUps": []object{{"afterSeconds": 1, "agentPrompt": "Anything else?"}}}})
+			l.say(t, "m1", "c1", "question")
+			l.hears(t, 15*time.Second, "c1", "answer")
+			<-agent.called
+			<-agent.called // for the follow-up
+			said := time.Now()
+			breaks(t, l)
+			c := <-cuts
+			require.Less(t, c.at.Sub(said), 500*time.Millisecond, "cut at the provider's connection")
+			w.finished(t, activities.FollowUpWorkflowID(l.turn("m1"), 0))
+			events := w.events(t, l.message("m1"))
+			require.Equal(t, 1, events["followup.cancelled"])
+			require.Zero(t, events["followup.sent"])
+			require.Equal(t, 1, events["message.sent"], "nothing but the answer")
+			w.record(t, workflows.TypeFollowUp, "cut-by-"+strings.ReplaceAll(name, " ", "-"), activities.FollowUpWorkflowID(l.turn("m1"), 0))
+		})
+	}
 	t.Run("an operator ends its workflow", func(t *testing.T) {
 		t.Parallel()
 		l := w.newLine(t, followed(object{"afterSeconds": 2, "text": "still there?"}))

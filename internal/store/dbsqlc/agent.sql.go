@@ -120,7 +120,7 @@ SELECT
           WHEN t.state <> 'answering' THEN 'finished'
           WHEN t.epoch <> $2::int THEN 'adopted'
           ELSE 'closed' END)::text AS state,
-    t.part_count, t.answer, t.awaiting, t.gate, t.session_key, c.external_id, c.type, c.name, c.person_id,
+    t.part_count, t.answer, t.awaiting, (t.follows IS NOT NULL)::boolean AS follow_up, t.gate, t.session_key, c.external_id, c.type, c.name, c.person_id,
     coalesce((SELECT p.display_name FROM persons p WHERE p.id = c.person_id), '')::text AS person_name,
     chat_past(t, c, $3::int, $4::interval)::jsonb AS history
 FROM turns t JOIN chats c ON c.id = t.chat_id
@@ -140,6 +140,7 @@ type AgentTurnRow struct {
 	PartCount  *int32
 	Answer     *string
 	Awaiting   bool
+	FollowUp   bool
 	Gate       json.RawMessage
 	SessionKey string
 	ExternalID string
@@ -167,6 +168,7 @@ func (q *Queries) AgentTurn(ctx context.Context, arg AgentTurnParams) (AgentTurn
 		&i.PartCount,
 		&i.Answer,
 		&i.Awaiting,
+		&i.FollowUp,
 		&i.Gate,
 		&i.SessionKey,
 		&i.ExternalID,

@@ -12,7 +12,7 @@ import (
 )
 
 const GetMessage = `-- name: GetMessage :one
-SELECT id, tenant_id, instance_id, channel, chat_id, person_id, identity_id, direction, kind, external_id, external_key, content, text, status, status_reason, sender_name, sender_platform_id, from_me, facts, reply_to, reply_to_external, access_decision, access_rule_id, access_reason, seq, turn_id, correlation_id, traceparent, part_index, part_count, epoch, attempts, error, send_at, sent_at, edited_at, deleted_at, created_at, updated_at, untaken, withheld_at, retry_at, uncertain, doubtful, yields, shown, bubble FROM messages WHERE id = $1 AND tenant_id = $2 AND kind <> 'stub'
+SELECT id, tenant_id, instance_id, channel, chat_id, person_id, identity_id, direction, kind, external_id, external_key, content, text, status, status_reason, sender_name, sender_platform_id, from_me, facts, reply_to, reply_to_external, access_decision, access_rule_id, access_reason, seq, turn_id, correlation_id, traceparent, part_index, part_count, epoch, attempts, error, send_at, sent_at, edited_at, deleted_at, created_at, updated_at, untaken, withheld_at, retry_at, uncertain, uncertain_try, doubtful, yields, shown, bubble FROM messages WHERE id = $1 AND tenant_id = $2 AND kind <> 'stub'
 `
 
 type GetMessageParams struct {
@@ -67,6 +67,7 @@ func (q *Queries) GetMessage(ctx context.Context, arg GetMessageParams) (Message
 		&i.WithheldAt,
 		&i.RetryAt,
 		&i.Uncertain,
+		&i.UncertainTry,
 		&i.Doubtful,
 		&i.Yields,
 		&i.Shown,
@@ -137,7 +138,7 @@ func (q *Queries) GetTurn(ctx context.Context, arg GetTurnParams) (Turn, error) 
 }
 
 const TurnReplies = `-- name: TurnReplies :many
-SELECT id, tenant_id, instance_id, channel, chat_id, person_id, identity_id, direction, kind, external_id, external_key, content, text, status, status_reason, sender_name, sender_platform_id, from_me, facts, reply_to, reply_to_external, access_decision, access_rule_id, access_reason, seq, turn_id, correlation_id, traceparent, part_index, part_count, epoch, attempts, error, send_at, sent_at, edited_at, deleted_at, created_at, updated_at, untaken, withheld_at, retry_at, uncertain, doubtful, yields, shown, bubble FROM messages WHERE turn_id = $1 AND direction = 'outbound' ORDER BY created_at, part_index
+SELECT id, tenant_id, instance_id, channel, chat_id, person_id, identity_id, direction, kind, external_id, external_key, content, text, status, status_reason, sender_name, sender_platform_id, from_me, facts, reply_to, reply_to_external, access_decision, access_rule_id, access_reason, seq, turn_id, correlation_id, traceparent, part_index, part_count, epoch, attempts, error, send_at, sent_at, edited_at, deleted_at, created_at, updated_at, untaken, withheld_at, retry_at, uncertain, uncertain_try, doubtful, yields, shown, bubble FROM messages WHERE turn_id = $1 AND direction = 'outbound' ORDER BY created_at, part_index
 `
 
 func (q *Queries) TurnReplies(ctx context.Context, turnID uuid.NullUUID) ([]Message, error) {
@@ -193,6 +194,7 @@ func (q *Queries) TurnReplies(ctx context.Context, turnID uuid.NullUUID) ([]Mess
 			&i.WithheldAt,
 			&i.RetryAt,
 			&i.Uncertain,
+			&i.UncertainTry,
 			&i.Doubtful,
 			&i.Yields,
 			&i.Shown,

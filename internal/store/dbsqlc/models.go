@@ -377,6 +377,7 @@ type Message struct {
 	WithheldAt       *time.Time
 	RetryAt          *time.Time
 	Uncertain        int32
+	UncertainTry     int32
 	Doubtful         bool
 	Yields           int32
 	Shown            *string

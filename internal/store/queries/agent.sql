@@ -8,7 +8,7 @@ SELECT
           WHEN t.state <> 'answering' THEN 'finished'
           WHEN t.epoch <> sqlc.arg('epoch')::int THEN 'adopted'
           ELSE 'closed' END)::text AS state,
-    t.part_count, t.answer, t.awaiting, t.gate, t.session_key, c.external_id, c.type, c.name, c.person_id,
+    t.part_count, t.answer, t.awaiting, (t.follows IS NOT NULL)::boolean AS follow_up, t.gate, t.session_key, c.external_id, c.type, c.name, c.person_id,
     coalesce((SELECT p.display_name FROM persons p WHERE p.id = c.person_id), '')::text AS person_name,
     chat_past(t, c, sqlc.arg('past')::int, sqlc.arg('within')::interval)::jsonb AS history
 FROM turns t JOIN chats c ON c.id = t.chat_id
