@@ -98,6 +98,10 @@ type FinishOutput struct {
 	Wake    []string `json:"wake,omitempty"` // workflows of the leaders that wait behind
 
 	FollowUps bool `json:"follow_ups,omitempty"` // followup.Arm is owed
+
+	// Interrupted: the turn that answers the messages now, and who leads it.
+	Turn   uuid.NullUUID `json:"turn,omitzero"`
+	Leader uuid.NullUUID `json:"leader,omitzero"`
 }
 
 // Finish runs turn.Finish.

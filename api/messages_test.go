@@ -383,3 +383,35 @@ func TestTraceOfAnInboundMessage(t *testing.T) {
 	require.Contains(t, tr.Workflows[0].URL, "/workflows/message%2F")
 	require.NotNil(t, tr.Replies)
 }
+
+// Everything that sent a message is in its trace, whichever of its parts is
+// asked about: its workflow, and those that went on with it.
+func TestTraceOfALongMessage(t *testing.T) {
+	t.Parallel()
+	h := newHub(t)
+	in := h.instance(`{"channel":"telegram","channelConfig":{"botToken":"111111111:AATraceTraceTraceTraceTraceTraceTrace"}}`)
+	first := h.send(textTo(in, "1001", strings.Repeat("word ", 1000))).ID
+	second := omni.OutboundPartID(first, 1)
+	letter, word := uuid.New(), uuid.New()
+	exec := func(sql string, args ...any) {
+		_, err := h.store.Pool().Exec(t.Context(), sql, args...)
+		require.NoError(t, err)
+	}
+	exec(`INSERT INTO dead_letters (id, tenant_id, instance_id, message_id, step, error, input, status, retried_at)
+		VALUES ($1, 'default', $2, $3, 'deliver.Send', 'no', '{}', 'retried', now())`, letter, in, second)
+	exec(`INSERT INTO dead_letters (id, tenant_id, instance_id, message_id, step, error, input)
+		VALUES ($1, 'default', $2, $3, 'deliver.Send', 'no', '{}')`, uuid.New(), in, second) // open: nothing went on
+	exec(`INSERT INTO outbound_resumptions (id, tenant_id, message_id, created_at) VALUES ($1, 'default', $2, now() + interval '1 second')`, word, first)
+	for _, part := range []uuid.UUID{first, second} {
+		var tr omni.Trace
+		h.admin(http.MethodGet, "/api/v1/messages/"+part.String()+"/trace", nil).data(t, &tr)
+		require.Equal(t, first, tr.CorrelationID)
+		var ids []string
+		for _, w := range tr.Workflows {
+			require.Equal(t, "Outbound", w.Type)
+			ids = append(ids, w.ID)
+		}
+		own := "outbound/default/" + first.String()
+		require.Equal(t, []string{own, own + "/" + letter.String(), own + "/" + word.String()}, ids)
+	}
+}

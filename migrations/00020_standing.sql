@@ -31,5 +31,9 @@ BEGIN
 END $$;
 -- +goose StatementEnd
 
+-- What a trace asks for.
+CREATE INDEX dead_letters_message ON dead_letters (message_id) WHERE turn_id IS NULL;
+
 -- +goose Down
+DROP INDEX dead_letters_message;
 DROP FUNCTION follow_up_stands(uuid, uuid, text, int, timestamptz, int);

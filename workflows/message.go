@@ -234,6 +234,9 @@ func (t *turn) finish(ctx workflow.Context, in activities.FinishInput) (MessageR
 	if err := t.settle(ctx, out.Wake, out.FollowUps); err != nil {
 		return MessageResult{}, err
 	}
+	if out.Turn.Valid { // it is found with the turn that answers its message
+		t.ref.TurnID, t.ref.Leader, t.tagged = out.Turn.UUID, out.Leader.UUID, false
+	}
 	return t.end(ctx, out.Outcome)
 }
 

@@ -7,6 +7,7 @@ import (
 	"github.com/google/uuid"
 	"github.com/stretchr/testify/mock"
 	"github.com/stretchr/testify/require"
+	"go.temporal.io/sdk/temporal"
 
 	"github.com/omnihub/omni/activities"
 	"github.com/omnihub/omni/workflows"
@@ -98,6 +99,39 @@ func TestInterruptedLeader(t *testing.T) {
 			h := newHands(t)
 			at(h)
 			require.Equal(t, activities.OutcomeInterrupted, h.run().Outcome)
+		})
+	}
+}
+
+// The workflow of a leader that was interrupted is found with the turn that
+// answers its message, also where it has said otherwise while it waited.
+func TestInterruptedLeaderIsFoundWithItsHeir(t *testing.T) {
+	t.Parallel()
+	heir, leader := uuid.New(), uuid.New()
+	for name, state := range map[string]activities.TurnState{"asked at once": activities.StateClosed, "waited before": activities.StateWait} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			h := newHands(t)
+			tags := map[string]any{}
+			h.OnUpsertTypedSearchAttributes(mock.Anything).Run(func(args mock.Arguments) {
+				attributes, ok := args.Get(0).(temporal.SearchAttributes)
+				require.True(t, ok)
+				for key, value := range attributes.GetUntypedValues() {
+					tags[key.GetName()] = value
+				}
+			}).Return(nil)
+			h.joins(activities.TurnView{State: state, TurnID: nullID(turnID), Epoch: 1, Wait: time.Second})
+			if state == activities.StateWait {
+				h.OnActivity(activities.TurnClose, mock.Anything, mock.Anything).Return(closed(true), nil).Once()
+			}
+			h.OnActivity(activities.AgentReply, mock.Anything, mock.Anything).
+				Return(activities.ReplyOutput{State: activities.StateCancelled}, nil)
+			h.OnActivity(activities.TurnFinish, mock.Anything, mock.Anything).
+				Return(activities.FinishOutput{Outcome: activities.OutcomeInterrupted, Turn: nullID(heir), Leader: nullID(leader)}, nil).Once()
+			out := h.run()
+			require.Equal(t, workflows.MessageResult{Outcome: activities.OutcomeInterrupted, TurnID: nullID(heir), Leader: nullID(leader)}, out)
+			require.Equal(t, heir.String(), tags["OmniTurn"])
+			require.Equal(t, activities.OutcomeInterrupted, tags["OmniOutcome"])
 		})
 	}
 }

@@ -166,6 +166,10 @@ func (a *Activities) Finish(ctx context.Context, in activities.FinishInput) (act
 		return activities.FinishOutput{}, err
 	}
 	out := activities.FinishOutput{Outcome: outcome, Wake: wake}
+	if outcome == activities.OutcomeInterrupted {
+		out.Turn, out.Leader, err = a.Store.YieldedTo(ctx, in.Turn.TurnID)
+		return out, err
+	}
 	if outcome == activities.OutcomeAnswered {
 		inst, err := a.instance(ctx, in.Turn.InstanceID)
 		if err != nil {

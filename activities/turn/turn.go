@@ -23,6 +23,8 @@ type Store interface {
 	// ReadyTurn names the workflow that waits for the message's media, "" for none.
 	ReadyTurn(ctx context.Context, chat, message uuid.UUID, workflowID string) (v omni.TurnView, wake string, err error)
 	FinishTurn(ctx context.Context, p omni.FinishParams) (outcome string, wake []string, err error)
+	// YieldedTo names the turn that took the messages of another, and its leader.
+	YieldedTo(ctx context.Context, turn uuid.UUID) (heir, leader uuid.NullUUID, err error)
 	ResumeDueChats(ctx context.Context, limit int) (int, error)
 	OverdueTurns(ctx context.Context, only uuid.NullUUID, limit int) ([]omni.SuspectTurn, error)
 	PostponeTurn(ctx context.Context, turn uuid.UUID, by time.Duration) error

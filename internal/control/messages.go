@@ -16,6 +16,11 @@ type MessageStore interface {
 	ListMessages(ctx context.Context, tenant string, f omni.MessageFilter, p omni.Page) ([]omni.Message, error)
 	TurnReplies(ctx context.Context, turn uuid.UUID) ([]omni.Message, error)
 	TurnTrace(ctx context.Context, tenant string, turn uuid.UUID) (*omni.TurnTrace, error)
+	// RelatedTurns reads those whose messages a turn took over, and those that
+	// followed it up.
+	RelatedTurns(ctx context.Context, turn uuid.UUID) ([]omni.TurnTrace, error)
+	// OutboundRuns lists why a message sent by API went on after its first workflow.
+	OutboundRuns(ctx context.Context, first uuid.UUID, parts []uuid.UUID) ([]uuid.UUID, error)
 	// FollowUpsAfter lists which follow-ups a turn has had, by their number.
 	FollowUpsAfter(ctx context.Context, turn uuid.UUID) ([]int, error)
 	EventsByCorrelation(ctx context.Context, tenant string, ids []uuid.UUID, limit int) ([]omni.Event, error)

@@ -13,7 +13,6 @@ import (
 	"github.com/google/uuid"
 	enumspb "go.temporal.io/api/enums/v1"
 
-	"github.com/omnihub/omni/activities"
 	"github.com/omnihub/omni/internal/omni"
 	"github.com/omnihub/omni/workflows"
 )
@@ -73,15 +72,9 @@ func (m *Messages) Trace(ctx context.Context, who *omni.APIKey, id uuid.UUID) (*
 		return nil, err
 	}
 	t.Steps = stepsOf(id, events)
-	ids := workflowIDs(who.TenantID, msg, turn)
-	if turn != nil {
-		followUps, err := m.store.FollowUpsAfter(ctx, turn.ID)
-		if err != nil {
-			return nil, err
-		}
-		for _, n := range followUps {
-			ids = append(ids, activities.FollowUpWorkflowID(turn.ID, n))
-		}
+	ids, err := m.workflowsOf(ctx, who.TenantID, msg, turn)
+	if err != nil {
+		return nil, err
 	}
 	t.Workflows = m.describe(ctx, ids)
 	return t, nil
@@ -220,51 +213,6 @@ func inboundStep(of uuid.UUID, d *stepData) omni.TraceStep {
 		s.DurationMs = float64(d.StartedAt.Sub(received).Microseconds()) / 1000
 	}
 	return s
-}
-
-// workflowIDs are the workflows that may have worked for the message: its own,
-// its leader's, and whichever adopted the turn.
-func workflowIDs(tenant string, msg *omni.Message, turn *omni.TurnTrace) []string {
-	var ids []string
-	add := func(id string) {
-		if id != "" && !slices.Contains(ids, id) {
-			ids = append(ids, id)
-		}
-	}
-	switch {
-	case msg.Direction == omni.DirectionInbound:
-		add(workflows.MessageWorkflowID(msg.ID))
-	case msg.TurnID == nil:
-		add(workflows.OutboundWorkflowID(tenant, msg.ID))
-	}
-	if turn != nil {
-		add(workflows.MessageWorkflowID(turn.LeaderID))
-		add(turn.WorkflowID)
-	}
-	return ids
-}
-
-// describe looks the workflows up. One that Temporal does not know (any more)
-// is left out; while Temporal is away they are named without run.
-func (m *Messages) describe(ctx context.Context, ids []string) []omni.TraceWorkflow {
-	out := make([]omni.TraceWorkflow, 0, len(ids))
-	for _, id := range ids {
-		w := omni.TraceWorkflow{ID: id, Type: workflowType(id)}
-		if m.workflows != nil {
-			runID, status, err := m.workflows.Describe(ctx, id)
-			switch {
-			case err != nil:
-				m.log.WarnContext(ctx, "asking Temporal about a workflow", "workflow_id", id, "error", err)
-			case runID == "":
-				continue
-			default:
-				w.RunID, w.Status = runID, status.String()
-			}
-		}
-		w.URL = m.ui.page(id, w.RunID)
-		out = append(out, w)
-	}
-	return out
 }
 
 // workflowType is what the id begins with (workflows/ids.go).

@@ -63,4 +63,5 @@ type TurnTrace struct {
 	LeaderID   uuid.UUID
 	WorkflowID string // who holds it now
 	State      string
+	Epoch      int // how often it changed hands
 }

@@ -3,10 +3,12 @@ package store
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"time"
 
 	"github.com/google/uuid"
+	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgtype"
 
 	"github.com/omnihub/omni/internal/omni"
@@ -250,6 +252,19 @@ func (s *Store) FinishTurn(ctx context.Context, p omni.FinishParams) (outcome st
 	}
 	s.Nudge()
 	return outcome, wake, nil
+}
+
+// YieldedTo names the turn that took the messages of an interrupted one, and
+// its leader; not valid where none did.
+func (s *Store) YieldedTo(ctx context.Context, turn uuid.UUID) (heir, leader uuid.NullUUID, err error) {
+	row, err := s.q.TurnYieldedTo(ctx, turn)
+	if errors.Is(err, pgx.ErrNoRows) {
+		return heir, leader, nil
+	}
+	if err != nil {
+		return heir, leader, fmt.Errorf("asking who has the messages of turn %s: %w", turn, err)
+	}
+	return uuid.NullUUID{UUID: row.ID, Valid: true}, uuid.NullUUID{UUID: row.Leader, Valid: true}, nil
 }
 
 // OverdueTurns lists turns past their due time, oldest first; with only set,

@@ -170,6 +170,29 @@ func TestYieldAtMostThreeTimesPerMessage(t *testing.T) {
 }
 
 // The parts of every turn that was interrupted on the way are told.
+func TestYieldNamesTheHeir(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	first := w.receive("c1", "ana", "m1", "one")
+	a := w.joinBusy(first, 0)
+	heir, _, err := w.YieldedTo(t.Context(), a.TurnID.UUID)
+	require.NoError(t, err)
+	require.False(t, heir.Valid)
+	for i, text := range []string{"two", "three"} {
+		next := w.receive("c1", "ana", fmt.Sprint("m", i+2), text)
+		v := w.joinBusy(next, 0)
+		require.True(t, v.Interrupt.Valid)
+		v = w.yield(next, v, v.Interrupt)
+		heir, leader, err := w.YieldedTo(t.Context(), a.TurnID.UUID)
+		require.NoError(t, err)
+		require.Equal(t, v.TurnID, heir, "the last of them")
+		require.Equal(t, next.MessageID, leader.UUID)
+		related, err := w.RelatedTurns(t.Context(), v.TurnID.UUID)
+		require.NoError(t, err)
+		require.Len(t, related, i+1, "its past is its trace")
+	}
+}
+
 func TestYieldTellsOfEveryTurnInterrupted(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)

@@ -59,6 +59,7 @@ func TestRetryOfARepairedAgent(t *testing.T) {
 			w.finished(t, workflow)
 			w.record(t, workflows.TypeTurn, "retried-agent", workflow)
 			require.Equal(t, "answered", w.status(t, id))
+			require.Equal(t, []string{workflows.MessageWorkflowID(id), workflow}, w.workflowsIn(t, id))
 			calls := agent.calls()
 			require.Len(t, calls, 2, "asked once more")
 			require.Equal(t, calls[0], calls[1], "under the same key")
@@ -141,6 +142,7 @@ func TestRetryOfAnOutboundMessage(t *testing.T) {
 	workflow := workflows.OutboundRetryWorkflowID(omni.DefaultTenant, sent.ID, d.ID)
 	w.finished(t, workflow)
 	w.record(t, workflows.TypeOutbound, "retried", workflow)
+	require.Equal(t, []string{workflows.OutboundWorkflowID(omni.DefaultTenant, sent.ID), workflow}, w.workflowsIn(t, sent.ID))
 	require.Equal(t, "sent", w.status(t, sent.ID))
 	require.Len(t, l.out.Calls(), 2)
 }
@@ -296,4 +298,17 @@ func TestRetryOfPoison(t *testing.T) {
 	require.Equal(t, "answered", w.status(t, id))
 	require.Equal(t, 1, w.events(t, id)["message.received"])
 	require.Equal(t, 1, w.events(t, id)["message.sent"])
+}
+
+// workflowsIn are the workflows that a message's trace names, all of which
+// Temporal knows.
+func (s *site) workflowsIn(t *testing.T, message uuid.UUID) (ids []string) {
+	t.Helper()
+	var trace omni.Trace
+	s.call(t, http.MethodGet, "/api/v1/messages/"+message.String()+"/trace", nil, &trace)
+	for _, w := range trace.Workflows {
+		require.NotEmpty(t, w.RunID, w.ID)
+		ids = append(ids, w.ID)
+	}
+	return ids
 }

@@ -9,6 +9,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/google/uuid"
 	"github.com/stretchr/testify/require"
 
 	"github.com/omnihub/omni/activities"
@@ -65,6 +66,10 @@ func TestInterruptWhileTheAgentThinks(t *testing.T) {
 			require.Equal(t, "answered", w.status(t, first))
 			require.Equal(t, "answered", w.status(t, second))
 			require.Equal(t, w.turnOf(t, second), w.turnOf(t, first), "both are of one turn")
+			for _, id := range []uuid.UUID{first, second} {
+				require.Equal(t, w.turnOf(t, second).id.String(), w.tagOf(t, workflows.MessageWorkflowID(id)), "and found by it")
+				require.ElementsMatch(t, []string{workflows.MessageWorkflowID(first), workflows.MessageWorkflowID(second)}, w.workflowsIn(t, id))
+			}
 			require.Equal(t, []string{"answered", "answered", "interrupted"}, w.outcomes(t, first, second))
 			require.Equal(t, 1, w.events(t, first)["turn.cancelled"])
 			require.Equal(t, 0, w.events(t, first)["agent.response"])
@@ -197,4 +202,13 @@ func TestKillAroundYield(t *testing.T) {
 		require.Equal(t, []string{"answered", "answered", "interrupted"}, c.outcomes(t, first, second), "%s %s", d.when, d.point)
 		require.Equal(t, []string{"one+two"}, l.out.Texts(chat))
 	}
+}
+
+// tagOf is the turn by which a workflow is found.
+func (s *site) tagOf(t *testing.T, workflowID string) string {
+	t.Helper()
+	about, err := s.temporal.DescribeWorkflow(t.Context(), workflowID, "")
+	require.NoError(t, err)
+	turn, _ := about.TypedSearchAttributes.GetKeyword(workflows.AttrTurn)
+	return turn
 }

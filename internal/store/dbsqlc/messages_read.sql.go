@@ -7,6 +7,7 @@ package dbsqlc
 
 import (
 	"context"
+	"time"
 
 	"github.com/google/uuid"
 )
@@ -135,6 +136,89 @@ func (q *Queries) GetTurn(ctx context.Context, arg GetTurnParams) (Turn, error) 
 		&i.Live,
 	)
 	return i, err
+}
+
+const OutboundRuns = `-- name: OutboundRuns :many
+SELECT r.id, r.created_at FROM outbound_resumptions r WHERE r.message_id = $1::uuid
+UNION ALL
+SELECT d.id, d.retried_at FROM dead_letters d
+WHERE d.message_id = ANY($2::uuid[]) AND d.turn_id IS NULL AND d.retried_at IS NOT NULL
+ORDER BY 2
+`
+
+type OutboundRunsParams struct {
+	First uuid.UUID
+	Parts []uuid.UUID
+}
+
+type OutboundRunsRow struct {
+	ID        uuid.UUID
+	CreatedAt time.Time
+}
+
+// Why a message sent by API went on after its first workflow: somebody's word
+// on a part, or the retry of a dead letter. Each has a workflow of its own.
+func (q *Queries) OutboundRuns(ctx context.Context, arg OutboundRunsParams) ([]OutboundRunsRow, error) {
+	rows, err := q.db.Query(ctx, OutboundRuns, arg.First, arg.Parts)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var items []OutboundRunsRow
+	for rows.Next() {
+		var i OutboundRunsRow
+		if err := rows.Scan(&i.ID, &i.CreatedAt); err != nil {
+			return nil, err
+		}
+		items = append(items, i)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
+}
+
+const RelatedTurns = `-- name: RelatedTurns :many
+SELECT id, leader, workflow_id, state, epoch FROM turns WHERE yielded_to = $1::uuid
+UNION ALL
+SELECT t.id, t.leader, t.workflow_id, t.state, t.epoch FROM follow_ups f JOIN turns t ON t.id = f.own_turn
+WHERE f.turn_id = $1::uuid
+ORDER BY 1
+`
+
+type RelatedTurnsRow struct {
+	ID         uuid.UUID
+	Leader     uuid.UUID
+	WorkflowID string
+	State      string
+	Epoch      int32
+}
+
+// The turns whose messages a turn took over, and those that followed it up.
+func (q *Queries) RelatedTurns(ctx context.Context, turn uuid.UUID) ([]RelatedTurnsRow, error) {
+	rows, err := q.db.Query(ctx, RelatedTurns, turn)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var items []RelatedTurnsRow
+	for rows.Next() {
+		var i RelatedTurnsRow
+		if err := rows.Scan(
+			&i.ID,
+			&i.Leader,
+			&i.WorkflowID,
+			&i.State,
+			&i.Epoch,
+		); err != nil {
+			return nil, err
+		}
+		items = append(items, i)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
 }
 
 const TurnReplies = `-- name: TurnReplies :many

@@ -122,3 +122,20 @@ func (q *Queries) PostponeTurn(ctx context.Context, arg PostponeTurnParams) erro
 	_, err := q.db.Exec(ctx, PostponeTurn, arg.By, arg.ID)
 	return err
 }
+
+const TurnYieldedTo = `-- name: TurnYieldedTo :one
+SELECT o.id, o.leader FROM turns t JOIN turns o ON o.id = t.yielded_to WHERE t.id = $1 AND t.follows IS NULL
+`
+
+type TurnYieldedToRow struct {
+	ID     uuid.UUID
+	Leader uuid.UUID
+}
+
+// Where the messages of an interrupted turn are now. A follow-up has none.
+func (q *Queries) TurnYieldedTo(ctx context.Context, id uuid.UUID) (TurnYieldedToRow, error) {
+	row := q.db.QueryRow(ctx, TurnYieldedTo, id)
+	var i TurnYieldedToRow
+	err := row.Scan(&i.ID, &i.Leader)
+	return i, err
+}

@@ -19,3 +19,7 @@ LIMIT sqlc.arg('limit_to');
 
 -- name: DoubtPart :exec
 UPDATE messages SET doubtful = true WHERE id = $1 AND status = 'sending' AND NOT doubtful;
+
+-- name: TurnYieldedTo :one
+-- Where the messages of an interrupted turn are now. A follow-up has none.
+SELECT o.id, o.leader FROM turns t JOIN turns o ON o.id = t.yielded_to WHERE t.id = $1 AND t.follows IS NULL;
