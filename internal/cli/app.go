@@ -174,6 +174,7 @@ func (a *app) openOutside(context.Context) error {
 	a.guard, a.http = guard, guard.Client()
 	a.blobs = blob.New(filepath.Join(a.cfg.DataDir, "media"))
 	a.http.Transport = telemetry.Transport(a.http.Transport, a.tel.Tracer)
+	a.closers = append(a.closers, a.http.CloseIdleConnections)
 	a.providers = provider.New(provider.Deps{
 		HTTP: a.http, OpenAIAPIKey: a.cfg.OpenAIAPIKey, OpenAIBaseURL: a.cfg.OpenAIBaseURL,
 		AnthropicAPIKey: a.cfg.AnthropicAPIKey, AnthropicBaseURL: a.cfg.AnthropicBaseURL,

@@ -3,9 +3,9 @@ package cli
 import (
 	"context"
 	"log/slog"
-	"sync"
 	"time"
 
+	"github.com/omnihub/omni/internal/lifecycle"
 	"github.com/omnihub/omni/internal/store"
 )
 
@@ -15,23 +15,23 @@ const upkeepEvery = 24 * time.Hour
 
 // upkeep does what the database needs now and then.
 type upkeep struct {
+	*lifecycle.Loop
+
 	store *store.Store
 	log   *slog.Logger
-
-	cancel context.CancelFunc
-	done   sync.WaitGroup
 }
 
-func newUpkeep(st *store.Store, log *slog.Logger) *upkeep { return &upkeep{store: st, log: log} }
+func newUpkeep(st *store.Store, log *slog.Logger) *upkeep {
+	u := &upkeep{store: st, log: log}
+	u.Loop = lifecycle.NewLoop("upkeep", u.run)
+	return u
+}
 
 func (u *upkeep) Start(ctx context.Context) error {
 	if err := u.store.EnsurePartitions(ctx); err != nil {
 		return err
 	}
-	run, cancel := context.WithCancel(context.WithoutCancel(ctx))
-	u.cancel = cancel
-	u.done.Go(func() { u.run(run) })
-	return nil
+	return u.Loop.Start(ctx)
 }
 
 func (u *upkeep) run(ctx context.Context) {
@@ -47,12 +47,4 @@ func (u *upkeep) run(ctx context.Context) {
 			u.log.Warn("the upkeep of the database did not work", "error", err)
 		}
 	}
-}
-
-func (u *upkeep) Stop(context.Context) error {
-	if u.cancel != nil {
-		u.cancel()
-		u.done.Wait()
-	}
-	return nil
 }

@@ -38,16 +38,8 @@ type Access struct{ store AccessStore }
 // List reads a page of rules. A key that is restricted to instances sees those
 // of its instances only.
 func (s *Access) List(ctx context.Context, who *omni.APIKey, f omni.AccessRuleFilter, p Paging) (*List[omni.AccessRule], error) {
-	page, err := p.page()
-	if err != nil {
-		return nil, err
-	}
 	f.Within = who.InstanceIDs
-	rows, err := s.store.ListAccessRules(ctx, who.TenantID, f, page)
-	if err != nil {
-		return nil, err
-	}
-	return listOf(p, rows, func(v *omni.AccessRule) (time.Time, uuid.UUID) { return v.CreatedAt, v.ID }), nil
+	return list(ctx, who, f, p, s.store.ListAccessRules, func(v *omni.AccessRule) (time.Time, uuid.UUID) { return v.CreatedAt, v.ID })
 }
 
 // Get reads one rule.

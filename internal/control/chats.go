@@ -43,16 +43,8 @@ func (c *Chats) Get(ctx context.Context, who *omni.APIKey, id uuid.UUID) (*omni.
 
 // List reads a page of chats.
 func (c *Chats) List(ctx context.Context, who *omni.APIKey, f omni.ChatFilter, p Paging) (*List[omni.Chat], error) {
-	page, err := p.page()
-	if err != nil {
-		return nil, err
-	}
 	f.Within = who.InstanceIDs
-	rows, err := c.store.ListChats(ctx, who.TenantID, f, page)
-	if err != nil {
-		return nil, err
-	}
-	return listOf(p, rows, func(v *omni.Chat) (time.Time, uuid.UUID) { return v.CreatedAt, v.ID }), nil
+	return list(ctx, who, f, p, c.store.ListChats, func(v *omni.Chat) (time.Time, uuid.UUID) { return v.CreatedAt, v.ID })
 }
 
 // Messages reads a page of one chat's messages.

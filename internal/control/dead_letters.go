@@ -65,16 +65,8 @@ func (s *DeadLetters) Get(ctx context.Context, who *omni.APIKey, id uuid.UUID) (
 
 // List reads a page of dead letters.
 func (s *DeadLetters) List(ctx context.Context, who *omni.APIKey, f omni.DeadLetterFilter, p Paging) (*List[omni.DeadLetter], error) {
-	page, err := p.page()
-	if err != nil {
-		return nil, err
-	}
 	f.Within = who.InstanceIDs
-	rows, err := s.store.ListDeadLetters(ctx, who.TenantID, f, page)
-	if err != nil {
-		return nil, err
-	}
-	return listOf(p, rows, func(v *omni.DeadLetter) (time.Time, uuid.UUID) { return v.CreatedAt, v.ID }), nil
+	return list(ctx, who, f, p, s.store.ListDeadLetters, func(v *omni.DeadLetter) (time.Time, uuid.UUID) { return v.CreatedAt, v.ID })
 }
 
 // Retry goes on from the step that failed, once: what was delivered is not

@@ -89,24 +89,20 @@ func (s *Instances) Get(ctx context.Context, who *omni.APIKey, id uuid.UUID) (*I
 
 // List reads a page of instances.
 func (s *Instances) List(ctx context.Context, who *omni.APIKey, f omni.InstanceFilter, p Paging) (*List[Instance], error) {
-	page, err := p.page()
-	if err != nil {
-		return nil, err
-	}
 	f.IDs = who.InstanceIDs
-	rows, err := s.store.ListInstances(ctx, who.TenantID, f, page)
+	found, err := list(ctx, who, f, p, s.store.ListInstances, func(v *omni.Instance) (time.Time, uuid.UUID) { return v.CreatedAt, v.ID })
 	if err != nil {
 		return nil, err
 	}
-	shown := make([]Instance, 0, len(rows))
-	for i := range rows {
-		in, err := showInstance(&rows[i])
+	shown := &List[Instance]{Items: make([]Instance, 0, len(found.Items)), Next: found.Next}
+	for i := range found.Items {
+		in, err := showInstance(&found.Items[i])
 		if err != nil {
 			return nil, err
 		}
-		shown = append(shown, *in)
+		shown.Items = append(shown.Items, *in)
 	}
-	return listOf(p, shown, func(i *Instance) (time.Time, uuid.UUID) { return i.CreatedAt, i.ID }), nil
+	return shown, nil
 }
 
 // Patch merges a change into an instance (JSON merge patch); secrets that come

@@ -78,15 +78,7 @@ func (s *Keys) Create(ctx context.Context, who *omni.APIKey, req KeyRequest) (*C
 
 // List reads a page of keys, without the keys themselves.
 func (s *Keys) List(ctx context.Context, who *omni.APIKey, p Paging) (*List[omni.APIKey], error) {
-	page, err := p.page()
-	if err != nil {
-		return nil, err
-	}
-	rows, err := s.store.ListAPIKeys(ctx, who.TenantID, who.InstanceIDs, page)
-	if err != nil {
-		return nil, err
-	}
-	return listOf(p, rows, func(v *omni.APIKey) (time.Time, uuid.UUID) { return v.CreatedAt, v.ID }), nil
+	return list(ctx, who, who.InstanceIDs, p, s.store.ListAPIKeys, func(v *omni.APIKey) (time.Time, uuid.UUID) { return v.CreatedAt, v.ID })
 }
 
 // Delete ends a key: in this process at once, elsewhere within a second. A key
@@ -146,21 +138,13 @@ func (s *Keys) Rotate(ctx context.Context, who *omni.APIKey, id uuid.UUID) (*Cre
 // Audit reads a page of what was done with a key, also with one that has been
 // deleted since.
 func (s *Keys) Audit(ctx context.Context, who *omni.APIKey, id uuid.UUID, p Paging) (*List[omni.KeyUse], error) {
-	page, err := p.page()
-	if err != nil {
-		return nil, err
-	}
 	if id != bootstrapID || !IsOperator(who) { // OMNI_API_KEY has no row
 		k, err := s.store.APIKeyEver(ctx, who.TenantID, id)
 		if err != nil || !seesKey(who, k) {
 			return nil, orNotFound(errors.Join(err, omni.ErrNotFound), "key")
 		}
 	}
-	rows, err := s.store.ListKeyAudit(ctx, who.TenantID, id, page)
-	if err != nil {
-		return nil, err
-	}
-	return listOf(p, rows, func(v *omni.KeyUse) (time.Time, uuid.UUID) { return v.CreatedAt, v.ID }), nil
+	return list(ctx, who, id, p, s.store.ListKeyAudit, func(v *omni.KeyUse) (time.Time, uuid.UUID) { return v.CreatedAt, v.ID })
 }
 
 func (s *Keys) visible(ctx context.Context, who *omni.APIKey, id uuid.UUID) (*omni.APIKey, error) {

@@ -42,16 +42,8 @@ func (m *Messages) Get(ctx context.Context, who *omni.APIKey, id uuid.UUID) (*om
 
 // List reads a page of messages.
 func (m *Messages) List(ctx context.Context, who *omni.APIKey, f omni.MessageFilter, p Paging) (*List[omni.Message], error) {
-	page, err := p.page()
-	if err != nil {
-		return nil, err
-	}
 	f.Within = who.InstanceIDs
-	rows, err := m.store.ListMessages(ctx, who.TenantID, f, page)
-	if err != nil {
-		return nil, err
-	}
-	return listOf(p, rows, func(v *omni.Message) (time.Time, uuid.UUID) { return v.CreatedAt, v.ID }), nil
+	return list(ctx, who, f, p, m.store.ListMessages, func(v *omni.Message) (time.Time, uuid.UUID) { return v.CreatedAt, v.ID })
 }
 
 func (m *Messages) visible(ctx context.Context, who *omni.APIKey, id uuid.UUID) (*omni.Message, error) {

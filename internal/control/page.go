@@ -1,6 +1,7 @@
 package control
 
 import (
+	"context"
 	"time"
 
 	"github.com/google/uuid"
@@ -45,6 +46,21 @@ func (p Paging) page() (omni.Page, error) {
 		return omni.Page{}, invalid("cursor", "is not one that this hub gave out")
 	}
 	return omni.Page{Limit: p.limit() + 1, After: after}, nil
+}
+
+// list reads a page of what the caller's tenant has: read gives rows that fit f,
+// newest first by key, at most as many as the page asks for.
+func list[T, F any](ctx context.Context, who *omni.APIKey, f F, p Paging,
+	read func(context.Context, string, F, omni.Page) ([]T, error), key func(*T) (time.Time, uuid.UUID)) (*List[T], error) {
+	page, err := p.page()
+	if err != nil {
+		return nil, err
+	}
+	rows, err := read(ctx, who.TenantID, f, page)
+	if err != nil {
+		return nil, err
+	}
+	return listOf(p, rows, key), nil
 }
 
 func listOf[T any](p Paging, rows []T, key func(*T) (time.Time, uuid.UUID)) *List[T] {

@@ -23,16 +23,8 @@ const guessEvery = time.Minute
 
 // Pairings reads a page of pairings.
 func (s *Access) Pairings(ctx context.Context, who *omni.APIKey, f omni.PairingFilter, p Paging) (*List[omni.Pairing], error) {
-	page, err := p.page()
-	if err != nil {
-		return nil, err
-	}
 	f.Within = who.InstanceIDs
-	rows, err := s.store.ListPairings(ctx, who.TenantID, f, page)
-	if err != nil {
-		return nil, err
-	}
-	return listOf(p, rows, func(v *omni.Pairing) (time.Time, uuid.UUID) { return v.CreatedAt, v.ID }), nil
+	return list(ctx, who, f, p, s.store.ListPairings, func(v *omni.Pairing) (time.Time, uuid.UUID) { return v.CreatedAt, v.ID })
 }
 
 // Pair approves a stranger, who is allowed from then on, or rejects them.

@@ -104,16 +104,8 @@ func (g *PersonGraph) Dismiss(ctx context.Context, who *omni.APIKey, id uuid.UUI
 
 // Merges reads a page of changes, newest first.
 func (g *PersonGraph) Merges(ctx context.Context, who *omni.APIKey, f omni.MergeFilter, p Paging) (*List[omni.Merge], error) {
-	page, err := p.page()
-	if err != nil {
-		return nil, err
-	}
 	f.Within = who.InstanceIDs
-	rows, err := g.store.ListMerges(ctx, who.TenantID, f, page)
-	if err != nil {
-		return nil, err
-	}
-	return listOf(p, rows, func(v *omni.Merge) (time.Time, uuid.UUID) { return v.CreatedAt, v.ID }), nil
+	return list(ctx, who, f, p, g.store.ListMerges, func(v *omni.Merge) (time.Time, uuid.UUID) { return v.CreatedAt, v.ID })
 }
 
 // GetMerge reads one change.
@@ -133,16 +125,8 @@ func (g *PersonGraph) GetMerge(ctx context.Context, who *omni.APIKey, id uuid.UU
 
 // Suggestions reads a page of suggestions, newest first.
 func (g *PersonGraph) Suggestions(ctx context.Context, who *omni.APIKey, f omni.SuggestionFilter, p Paging) (*List[omni.Suggestion], error) {
-	page, err := p.page()
-	if err != nil {
-		return nil, err
-	}
 	f.Within = who.InstanceIDs
-	rows, err := g.store.ListSuggestions(ctx, who.TenantID, f, page)
-	if err != nil {
-		return nil, err
-	}
-	return listOf(p, rows, func(v *omni.Suggestion) (time.Time, uuid.UUID) { return v.CreatedAt, v.ID }), nil
+	return list(ctx, who, f, p, g.store.ListSuggestions, func(v *omni.Suggestion) (time.Time, uuid.UUID) { return v.CreatedAt, v.ID })
 }
 
 func graphCall(who *omni.APIKey, reason string) omni.GraphCall {

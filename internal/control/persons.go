@@ -69,15 +69,7 @@ func (s *Persons) List(ctx context.Context, who *omni.APIKey, f omni.PersonFilte
 	if f.Query = strings.TrimSpace(f.Query); f.Query != "" {
 		return s.search(ctx, who, f, p)
 	}
-	page, err := p.page()
-	if err != nil {
-		return nil, err
-	}
-	rows, err := s.store.ListPersons(ctx, who.TenantID, f, page)
-	if err != nil {
-		return nil, err
-	}
-	return listOf(p, rows, func(v *omni.Person) (time.Time, uuid.UUID) { return v.CreatedAt, v.ID }), nil
+	return list(ctx, who, f, p, s.store.ListPersons, func(v *omni.Person) (time.Time, uuid.UUID) { return v.CreatedAt, v.ID })
 }
 
 func (s *Persons) search(ctx context.Context, who *omni.APIKey, f omni.PersonFilter, p Paging) (*List[omni.Person], error) {

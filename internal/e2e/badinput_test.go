@@ -15,6 +15,8 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/omnihub/omni/internal/testkit"
+
 	"github.com/omnihub/omni/channels/custom/customtest"
 )
 
@@ -106,7 +108,7 @@ func refusesKeys(t *testing.T, h *hub) {
 
 // fallsBack points an instance at an agent that is not there.
 func fallsBack(t *testing.T, h *hub) {
-	agent := object{"provider": "openai", "apiUrl": fmt.Sprintf("http://127.0.0.1:%d/v1", freePort(t)), "apiKey": "sk-secret-of-the-agent",
+	agent := object{"provider": "openai", "apiUrl": fmt.Sprintf("http://127.0.0.1:%d/v1", testkit.FreePort(t)), "apiKey": "sk-secret-of-the-agent",
 		"model": "m", "retryForSeconds": 2, "fallbackText": "Somebody will write to you."}
 	l := h.newLine(object{"agent": agent})
 	id := l.say("m1", "c1", "is anybody there?")
@@ -149,7 +151,7 @@ func refusesToStart(t *testing.T, h *hub) {
 	t.Cleanup(func() { _ = os.RemoveAll(dir) })
 	file := filepath.Join(dir, "file")
 	require.NoError(t, os.WriteFile(file, nil, 0o600))
-	nobody := freePort(t)
+	nobody := testkit.FreePort(t)
 	for name, bad := range map[string]struct {
 		env   []string
 		names []string
@@ -168,8 +170,8 @@ func refusesToStart(t *testing.T, h *hub) {
 		t.Run(name, func(t *testing.T) {
 			cmd := exec.CommandContext(t.Context(), binary, "up")
 			cmd.Dir = dir
-			cmd.Env = append(os.Environ(), "OMNI_DATA_DIR="+filepath.Join(dir, "data"), "OMNI_PORT="+strconv.Itoa(freePort(t)),
-				"OMNI_TEMPORAL_UI_PORT="+strconv.Itoa(freePort(t)), "OMNI_API_KEY="+apiKey)
+			cmd.Env = append(os.Environ(), "OMNI_DATA_DIR="+filepath.Join(dir, "data"), "OMNI_PORT="+strconv.Itoa(testkit.FreePort(t)),
+				"OMNI_TEMPORAL_UI_PORT="+strconv.Itoa(testkit.FreePort(t)), "OMNI_API_KEY="+apiKey)
 			cmd.Env = append(cmd.Env, bad.env...)
 			var stdout, stderr bytes.Buffer
 			cmd.Stdout, cmd.Stderr = &stdout, &stderr

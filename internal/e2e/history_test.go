@@ -15,6 +15,8 @@ import (
 
 	"github.com/google/uuid"
 	"github.com/stretchr/testify/require"
+
+	"github.com/omnihub/omni/internal/testkit"
 	enumspb "go.temporal.io/api/enums/v1"
 	historypb "go.temporal.io/api/history/v1"
 	"go.temporal.io/api/temporalproto"
@@ -30,7 +32,7 @@ var historiesInto = flag.String("histories", "", "directory to record workflow h
 // TestRecordHistories takes messages through every way a workflow can go. With
 // -histories it adds the histories to those that are replayed for ever.
 func TestRecordHistories(t *testing.T) {
-	temporalPort := freePort(t)
+	temporalPort := testkit.FreePort(t)
 	h := newHub(t, "OMNI_TEMPORAL_PORT="+strconv.Itoa(temporalPort))
 	agent := newLLM(t, func(*http.Request, []string) (int, string) { return http.StatusOK, "one\n\ntwo" })
 	ids := map[string]string{}

@@ -1,14 +1,10 @@
 package e2e
 
 import (
-	"bytes"
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
-	"io"
 	"maps"
-	"net"
 	"net/http"
 	"os"
 	"os/exec"
@@ -22,6 +18,8 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/omnihub/omni/channels/custom/customtest"
+	"github.com/omnihub/omni/internal/e2e/hubtest"
+	"github.com/omnihub/omni/internal/testkit"
 )
 
 const apiKey = "e2e-bootstrap-key-0123456789"
@@ -56,19 +54,11 @@ func prepareHub(t *testing.T, env []string, args ...string) *hub {
 	require.NoError(t, os.Chmod(dir, 0o755)) //nolint:gosec // as said above
 	log, err := os.Create(filepath.Join(dir, "hub.log"))
 	require.NoError(t, err)
-	h := &hub{t: t, dir: dir, port: freePort(t), log: log, args: args, env: append([]string{
+	h := &hub{t: t, dir: dir, port: testkit.FreePort(t), log: log, args: args, env: append([]string{
 		"OMNI_API_KEY=" + apiKey, "OMNI_ALLOW_PRIVATE_NETWORKS=127.0.0.1",
-		"OMNI_TEMPORAL_UI_PORT=" + strconv.Itoa(freePort(t))}, env...)}
+		"OMNI_TEMPORAL_UI_PORT=" + strconv.Itoa(testkit.FreePort(t))}, env...)}
 	t.Cleanup(h.cleanup)
 	return h
-}
-
-func freePort(t *testing.T) int {
-	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	require.NoError(t, err)
-	defer func() { _ = l.Close() }()
-	return l.Addr().(*net.TCPAddr).Port //nolint:forcetypeassert // it is TCP
 }
 
 // start runs the binary and waits until it is ready.
@@ -141,6 +131,7 @@ func (h *hub) cleanup() {
 		h.t.Logf("the hub's log:\n%s", h.tail())
 	}
 	_ = h.log.Close()
+	hubtest.NoRaces(h.t, h.log.Name())
 	_ = os.RemoveAll(h.dir)
 }
 
@@ -177,63 +168,26 @@ func (h *hub) tail() string {
 
 func (h *hub) url(path string) string { return fmt.Sprintf("http://127.0.0.1:%d%s", h.port, path) }
 
+func (h *hub) api() hubtest.API { return hubtest.API{URL: h.url(""), Key: apiKey} }
+
 // get reads a public page; status 0 where nothing answers.
-func (h *hub) get(path string) (int, string) {
-	ctx, cancel := context.WithTimeout(context.Background(), 3*time.Second)
-	defer cancel()
-	req, err := http.NewRequestWithContext(ctx, http.MethodGet, h.url(path), nil)
-	if err != nil {
-		return 0, err.Error()
-	}
-	resp, err := http.DefaultClient.Do(req)
-	if err != nil {
-		return 0, err.Error()
-	}
-	defer func() { _ = resp.Body.Close() }()
-	b, _ := io.ReadAll(resp.Body)
-	return resp.StatusCode, string(b)
-}
+func (h *hub) get(path string) (int, string) { return h.api().Get(path) }
 
 // call uses the API with the bootstrap key and decodes "data" into out.
 func (h *hub) call(method, path string, body, out any) int {
 	h.t.Helper()
 	status, raw, err := h.try(method, path, body)
 	require.NoError(h.t, err)
-	if out != nil && status < 300 {
-		var envelope struct {
-			Data json.RawMessage `json:"data"`
-		}
-		require.NoError(h.t, json.Unmarshal(raw, &envelope), string(raw))
-		require.NoError(h.t, json.Unmarshal(envelope.Data, out), string(raw))
-	}
-	if status >= 300 && out != nil {
-		require.NoError(h.t, errors.New(string(raw)), "%s %s answered %d", method, path, status)
+	if out != nil {
+		require.Less(h.t, status, 300, "%s %s: %s", method, path, raw)
+		hubtest.Data(h.t, raw, out)
 	}
 	return status
 }
 
+// try is a call whose failure is the test's to judge. Its deadline bounds it.
 func (h *hub) try(method, path string, body any) (int, []byte, error) {
-	var r io.Reader
-	if body != nil {
-		b, err := json.Marshal(body)
-		if err != nil {
-			return 0, nil, err
-		}
-		r = bytes.NewReader(b)
-	}
-	req, err := http.NewRequest(method, h.url(path), r) //nolint:noctx // the test's deadline bounds it
-	if err != nil {
-		return 0, nil, err
-	}
-	req.Header.Set("Authorization", "Bearer "+apiKey)
-	req.Header.Set("Content-Type", "application/json")
-	resp, err := http.DefaultClient.Do(req)
-	if err != nil {
-		return 0, nil, err
-	}
-	defer func() { _ = resp.Body.Close() }()
-	raw, err := io.ReadAll(resp.Body)
-	return resp.StatusCode, raw, err
+	return h.api().Do(context.Background(), method, path, body)
 }
 
 // line is an instance of the custom channel with the program behind it.

@@ -6,6 +6,8 @@ import (
 	"os/exec"
 	"path/filepath"
 	"testing"
+
+	"github.com/omnihub/omni/internal/e2e/hubtest"
 )
 
 // binary is the hub under test, built once for all tests.
@@ -23,7 +25,11 @@ func run(m *testing.M) int {
 	}
 	defer func() { _ = os.RemoveAll(dir) }()
 	binary = filepath.Join(dir, "omni")
-	build := exec.Command("go", "build", "-o", binary, "../../cmd/omni")
+	args := []string{"build", "-o", binary}
+	if os.Getenv(hubtest.RaceVariable) != "" {
+		args = append(args, "-race")
+	}
+	build := exec.Command("go", append(args, "../../cmd/omni")...)
 	build.Stderr = os.Stderr
 	if err := build.Run(); err != nil {
 		fmt.Fprintln(os.Stderr, "building the hub:", err)

@@ -11,6 +11,8 @@ import (
 
 	"github.com/google/uuid"
 	"github.com/stretchr/testify/require"
+
+	"github.com/omnihub/omni/internal/testkit"
 	"go.temporal.io/sdk/client"
 
 	"github.com/omnihub/omni/workflows"
@@ -62,7 +64,7 @@ type attached struct {
 // follower's; one that cannot be had is a note. What was fetched is read by
 // its id, also a piece of it.
 func TestAttachments(t *testing.T) {
-	temporalPort := freePort(t)
+	temporalPort := testkit.FreePort(t)
 	h := newHub(t, "OMNI_TEMPORAL_PORT="+strconv.Itoa(temporalPort))
 	f := newFiles(t)
 	l := h.newLine(object{"messaging": object{"debounceMode": "fixed", "debounceMs": 200}})

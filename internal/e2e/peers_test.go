@@ -170,15 +170,13 @@ func TestTwoHubsShareTheWork(t *testing.T) {
 func (p *peers) killOne(t *testing.T) {
 	t.Helper()
 	release := make(chan struct{})
-	p.agent.mu.Lock()
-	p.agent.reply = func(r *http.Request, texts []string) (int, string) {
+	p.agent.Set(func(r *http.Request, texts []string) (int, string) {
 		select {
 		case <-release:
 		case <-r.Context().Done():
 		}
 		return http.StatusOK, "re: " + texts[len(texts)-1]
-	}
-	p.agent.mu.Unlock()
+	})
 	asked := len(p.agent.called)
 	underWay := map[*line][]string{} // message ids
 	for _, l := range p.lines {

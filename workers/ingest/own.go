@@ -47,7 +47,7 @@ func (s *Starter) own(ctx context.Context, it *item) error {
 		span.RecordError(err)
 		return s.notRecorded(ctx, it, err)
 	}
-	s.setTrouble(nil)
+	s.SetTrouble(nil)
 	if own.State == omni.OwnMessageWait {
 		return errSendUnderWay
 	}

@@ -2,10 +2,8 @@ package ingest
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"log/slog"
-	"sync"
 	"time"
 
 	"github.com/nats-io/nats.go/jetstream"
@@ -13,6 +11,7 @@ import (
 	"go.opentelemetry.io/otel/trace"
 
 	"github.com/omnihub/omni/internal/bus"
+	"github.com/omnihub/omni/internal/lifecycle"
 	"github.com/omnihub/omni/internal/omni"
 	"github.com/omnihub/omni/internal/store"
 	"github.com/omnihub/omni/internal/telemetry"
@@ -32,6 +31,7 @@ const (
 
 // RecorderStore is what the recorder needs of the database; *store.Store is one.
 type RecorderStore interface {
+	lifecycle.Elector
 	// Record writes a batch, and the floor where it is not 0, in one
 	// transaction. What was recorded before is not written again.
 	Record(ctx context.Context, batch []omni.Envelope, floor uint64) error
@@ -39,8 +39,6 @@ type RecorderStore interface {
 	RaiseFloor(ctx context.Context, floor uint64) error
 	Floor(ctx context.Context) (uint64, error)
 	Ping(ctx context.Context) error
-	Lead(ctx context.Context, name string, onError func(error), fn func(context.Context) error) error
-	HasLeader(ctx context.Context, name string) (bool, error)
 }
 
 // Admitter decides what the settings of instances alone decide;
@@ -61,21 +59,21 @@ type RecorderDeps struct {
 
 // Recorder writes inbound events to Postgres, in the order of the stream. Of
 // all processes one at a time is active; a batch is acknowledged once it is
-// committed, and the floor says up to where everything is.
+// committed, and the floor says up to where everything is. Its trouble is that
+// of the last attempt to record.
 type Recorder struct {
+	*lifecycle.Leader
+
 	deps   RecorderDeps
 	tracer trace.Tracer
-	cancel context.CancelFunc
-	done   chan struct{}
-
-	mu      sync.Mutex
-	leading bool
-	trouble error // of the last attempt to record, nil once one worked
 }
 
-// NewRecorder makes a recorder that Start sets going.
+// NewRecorder makes a recorder that Start sets going; Stop waits for the batch
+// under way.
 func NewRecorder(deps RecorderDeps) *Recorder {
-	return &Recorder{deps: deps, done: make(chan struct{}), tracer: tracerOr(deps.Tracer)}
+	r := &Recorder{deps: deps, tracer: tracerOr(deps.Tracer)}
+	r.Leader = lifecycle.NewLeader(recorderName, deps.Store, deps.Log, r.lead)
+	return r
 }
 
 func tracerOr(t trace.Tracer) trace.Tracer {
@@ -83,66 +81,6 @@ func tracerOr(t trace.Tracer) trace.Tracer {
 		return otel.Tracer("github.com/omnihub/omni/workers/ingest")
 	}
 	return t
-}
-
-// Start begins to compete for the lead.
-func (r *Recorder) Start(ctx context.Context) error {
-	run, cancel := context.WithCancel(context.WithoutCancel(ctx))
-	r.cancel = cancel
-	go func() {
-		defer close(r.done)
-		_ = r.deps.Store.Lead(run, recorderName, r.report, r.lead)
-	}()
-	return nil
-}
-
-// Stop ends the recorder and waits for the batch under way.
-func (r *Recorder) Stop(ctx context.Context) error {
-	if r.cancel == nil {
-		return nil
-	}
-	r.cancel()
-	select {
-	case <-r.done:
-		return nil
-	case <-ctx.Done():
-		return fmt.Errorf("stopping the recorder: %w", ctx.Err())
-	}
-}
-
-// Health reports why what arrives now might not be recorded.
-func (r *Recorder) Health(ctx context.Context) error {
-	r.mu.Lock()
-	leading, trouble := r.leading, r.trouble
-	r.mu.Unlock()
-	if trouble != nil {
-		return fmt.Errorf("recording: %w", trouble)
-	}
-	if leading {
-		return nil
-	}
-	has, err := r.deps.Store.HasLeader(ctx, recorderName)
-	if err == nil && !has {
-		err = errors.New("no recorder is active")
-	}
-	return err
-}
-
-func (r *Recorder) report(err error) {
-	r.deps.Log.Error("recorder interrupted", "error", err)
-	r.setTrouble(err)
-}
-
-func (r *Recorder) setTrouble(err error) {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	r.trouble = err
-}
-
-func (r *Recorder) setLeading(leading bool) {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	r.leading = leading
 }
 
 // lead is one term as the active recorder: first what the last one may have
@@ -163,9 +101,7 @@ func (r *Recorder) lead(ctx context.Context) error {
 	if err := t.catchUp(ctx, floor, delivered.Stream); err != nil {
 		return err
 	}
-	r.setTrouble(nil)
-	r.setLeading(true)
-	defer r.setLeading(false)
+	defer r.Lead()()
 	r.deps.Log.InfoContext(ctx, "recording", "floor", floor, "delivered", delivered.Stream)
 	return t.follow(ctx, consumer)
 }

@@ -16,6 +16,7 @@ import (
 
 	"github.com/omnihub/omni/channels/message"
 	"github.com/omnihub/omni/internal/bus"
+	"github.com/omnihub/omni/internal/lifecycle"
 	"github.com/omnihub/omni/internal/omni"
 	"github.com/omnihub/omni/internal/store"
 	"github.com/omnihub/omni/internal/telemetry"
@@ -66,74 +67,38 @@ type StarterDeps struct {
 // chat are started in their order as long as nothing fails; the order that
 // counts is the sequence in the workflow's input.
 type Starter struct {
+	*lifecycle.Loop // its trouble is that of the last attempt to start
+
 	deps   StarterDeps
 	tracer trace.Tracer
-	cancel context.CancelFunc
-	done   chan struct{}
-
-	mu      sync.Mutex
-	trouble error // of the last attempt to start, nil once one worked
 }
 
-// NewStarter makes a starter that Start sets going.
+// NewStarter makes a starter that Start sets going. Stop waits for the starts
+// under way; what was only taken is given back.
 func NewStarter(deps StarterDeps) *Starter {
 	if deps.Concurrency <= 0 {
 		deps.Concurrency = defaultStarters
 	}
-	return &Starter{deps: deps, done: make(chan struct{}), tracer: tracerOr(deps.Tracer)}
+	s := &Starter{deps: deps, tracer: tracerOr(deps.Tracer)}
+	s.Loop = lifecycle.NewLoop("starter", s.run)
+	return s
 }
 
-// Start begins to take messages.
-func (s *Starter) Start(ctx context.Context) error {
-	run, cancel := context.WithCancel(context.WithoutCancel(ctx))
-	s.cancel = cancel
-	go func() {
-		defer close(s.done)
-		for attempt := uint64(1); run.Err() == nil; attempt++ {
-			began := time.Now()
-			err := s.follow(run)
-			if run.Err() != nil {
-				return
-			}
-			s.setTrouble(err)
-			s.deps.Log.Error("starter interrupted", "error", err)
-			if time.Since(began) > time.Minute {
-				attempt = 1
-			}
-			sleep(run, backoff(attempt, startRetryMin, startRetryMax))
+// run takes messages until ctx ends.
+func (s *Starter) run(ctx context.Context) {
+	for attempt := uint64(1); ctx.Err() == nil; attempt++ {
+		began := time.Now()
+		err := s.follow(ctx)
+		if ctx.Err() != nil {
+			return
 		}
-	}()
-	return nil
-}
-
-// Stop waits for the starts under way; what was only taken is given back.
-func (s *Starter) Stop(ctx context.Context) error {
-	if s.cancel == nil {
-		return nil
+		s.SetTrouble(err)
+		s.deps.Log.Error("starter interrupted", "error", err)
+		if time.Since(began) > time.Minute {
+			attempt = 1
+		}
+		sleep(ctx, backoff(attempt, startRetryMin, startRetryMax))
 	}
-	s.cancel()
-	select {
-	case <-s.done:
-		return nil
-	case <-ctx.Done():
-		return fmt.Errorf("stopping the starter: %w", ctx.Err())
-	}
-}
-
-// Health reports why a message that arrives now might not be begun.
-func (s *Starter) Health(context.Context) error {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.trouble != nil {
-		return fmt.Errorf("starting workflows: %w", s.trouble)
-	}
-	return nil
-}
-
-func (s *Starter) setTrouble(err error) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.trouble = err
 }
 
 // follow hands what the consumer delivers to the workers until ctx ends.
@@ -160,7 +125,7 @@ func (s *Starter) follow(ctx context.Context) error {
 		}
 		workers.Wait()
 	}()
-	s.setTrouble(nil)
+	s.SetTrouble(nil)
 	for {
 		batch, err := in.batch(ctx, maxBatch)
 		if err != nil {
@@ -197,7 +162,7 @@ func (s *Starter) work(ctx context.Context, queue <-chan *item) {
 			continue
 		}
 		if err != nil {
-			s.setTrouble(err)
+			s.SetTrouble(err)
 			s.deps.Log.WarnContext(ctx, "workflow not started", "seq", it.seq, "try", it.tries, "error", err)
 			s.settle(it, it.msg.NakWithDelay(backoff(it.tries, startRetryMin, startRetryMax)))
 			continue
@@ -245,7 +210,7 @@ func (s *Starter) handle(ctx context.Context, it *item) (err error) {
 		span.RecordError(err)
 		return err
 	}
-	s.setTrouble(nil)
+	s.SetTrouble(nil)
 	return nil
 }
 

@@ -162,7 +162,7 @@ func (t *term) write(ctx context.Context, items []*item, floor uint64) error {
 	switch {
 	case failure == nil:
 		t.saved = max(t.saved, floor)
-		t.setTrouble(nil)
+		t.SetTrouble(nil)
 		return nil
 	case ctx.Err() != nil:
 		return ctx.Err()
@@ -261,7 +261,7 @@ func (t *term) persist(ctx context.Context, fn func() error) error {
 		if ctx.Err() != nil {
 			return ctx.Err()
 		}
-		t.setTrouble(err)
+		t.SetTrouble(err)
 		t.deps.Log.WarnContext(ctx, "database in trouble, trying again", "error", err, "attempt", attempt)
 		if !sleep(ctx, backoff(attempt, retryMin, retryMax)) {
 			return ctx.Err()

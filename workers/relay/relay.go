@@ -2,13 +2,11 @@ package relay
 
 import (
 	"context"
-	"errors"
-	"fmt"
 	"log/slog"
-	"sync"
 	"time"
 
 	"github.com/omnihub/omni/internal/bus"
+	"github.com/omnihub/omni/internal/lifecycle"
 	"github.com/omnihub/omni/internal/omni"
 	"github.com/omnihub/omni/internal/telemetry"
 )
@@ -37,14 +35,13 @@ const (
 
 // Store is what the relay needs of the database; *store.Store is one.
 type Store interface {
+	lifecycle.Elector
 	// EventsAfter reads in log order what no running transaction can still
 	// put something before. An empty tenant reads every tenant's.
 	EventsAfter(ctx context.Context, tenant string, after omni.Position, limit int) ([]omni.Event, error)
 	RelayCursor(ctx context.Context, name string) (omni.Position, error)
 	AdvanceRelayCursor(ctx context.Context, name string, to omni.Position) error
 	Nudged() <-chan struct{}
-	Lead(ctx context.Context, name string, onError func(error), fn func(context.Context) error) error
-	HasLeader(ctx context.Context, name string) (bool, error)
 }
 
 // Bus is where the events go; *bus.Bus is one.
@@ -64,74 +61,16 @@ type Deps struct {
 
 // Relay publishes the event log. Of all processes one at a time is active.
 type Relay struct {
-	deps   Deps
-	cancel context.CancelFunc
-	done   chan struct{}
+	*lifecycle.Leader
 
-	mu      sync.Mutex
-	leading bool
-	trouble error
+	deps Deps
 }
 
-// New makes a relay that Start sets going.
-func New(deps Deps) *Relay { return &Relay{deps: deps, done: make(chan struct{})} }
-
-// Start begins to compete for the lead.
-func (r *Relay) Start(ctx context.Context) error {
-	run, cancel := context.WithCancel(context.WithoutCancel(ctx))
-	r.cancel = cancel
-	go func() {
-		defer close(r.done)
-		_ = r.deps.Store.Lead(run, name, func(err error) {
-			r.deps.Log.Error("relay interrupted", "error", err)
-			r.setTrouble(err)
-		}, r.lead)
-	}()
-	return nil
-}
-
-// Stop ends the relay and waits for the batch under way.
-func (r *Relay) Stop(ctx context.Context) error {
-	if r.cancel == nil {
-		return nil
-	}
-	r.cancel()
-	select {
-	case <-r.done:
-		return nil
-	case <-ctx.Done():
-		return fmt.Errorf("stopping the relay: %w", ctx.Err())
-	}
-}
-
-// Health reports why events might not be published.
-func (r *Relay) Health(ctx context.Context) error {
-	r.mu.Lock()
-	leading, trouble := r.leading, r.trouble
-	r.mu.Unlock()
-	if trouble != nil {
-		return fmt.Errorf("relaying events: %w", trouble)
-	}
-	if leading {
-		return nil
-	}
-	has, err := r.deps.Store.HasLeader(ctx, name)
-	if err == nil && !has {
-		err = errors.New("no relay is active")
-	}
-	return err
-}
-
-func (r *Relay) setTrouble(err error) {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	r.trouble = err
-}
-
-func (r *Relay) setLeading(leading bool) {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	r.leading = leading
+// New makes a relay that Start sets going; Stop waits for the batch under way.
+func New(deps Deps) *Relay {
+	r := &Relay{deps: deps}
+	r.Leader = lifecycle.NewLeader(name, deps.Store, deps.Log, r.lead)
+	return r
 }
 
 // lead is one term as the active relay.
@@ -140,9 +79,7 @@ func (r *Relay) lead(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	r.setTrouble(nil)
-	r.setLeading(true)
-	defer r.setLeading(false)
+	defer r.Lead()()
 	r.deps.Log.InfoContext(ctx, "relaying", "position", cursor.String())
 	tail, place := newTail(r.deps, cursor), &place{deps: r.deps, kept: cursor}
 	defer place.keepLast(ctx)
@@ -160,13 +97,13 @@ func (r *Relay) lead(ctx context.Context) error {
 				return nil
 			}
 			failures++
-			r.setTrouble(err)
+			r.SetTrouble(err)
 			r.deps.Log.WarnContext(ctx, "events not relayed, trying again", "error", err, "failures", failures)
 			sleep(ctx, min(retryMin<<min(failures, 10)>>1, retryMax))
 			continue
 		}
 		if failures > 0 {
-			r.setTrouble(nil)
+			r.SetTrouble(nil)
 			failures = 0
 		}
 		if n > 0 {

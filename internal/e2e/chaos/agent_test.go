@@ -1,7 +1,6 @@
 package chaos
 
 import (
-	"encoding/json"
 	"fmt"
 	"io"
 	"net/http"
@@ -10,6 +9,8 @@ import (
 	"sync/atomic"
 	"testing"
 	"time"
+
+	"github.com/omnihub/omni/internal/e2e/hubtest"
 )
 
 // mood is how the agent is now.
@@ -47,8 +48,8 @@ func (a *agent) set(m mood) { a.mood.Store(int32(m)) }
 
 func (a *agent) serve(w http.ResponseWriter, r *http.Request) {
 	n := a.calls.Add(1)
-	last, err := lastAsked(r.Body)
-	if err != nil {
+	_, texts, err := hubtest.ReadChat(r.Body)
+	if err != nil || len(texts) == 0 {
 		w.WriteHeader(http.StatusBadRequest)
 		return
 	}
@@ -67,10 +68,7 @@ func (a *agent) serve(w http.ResponseWriter, r *http.Request) {
 		a.bad.Add(1)
 		panic(http.ErrAbortHandler) // the connection breaks off
 	}
-	w.Header().Set("Content-Type", "application/json")
-	_ = json.NewEncoder(w).Encode(object{"id": "c", "object": "chat.completion", "created": 1, "model": "test",
-		"choices": []object{{"index": 0, "finish_reason": "stop", "message": object{"role": "assistant", "content": answerTo(last)}}},
-		"usage":   object{"prompt_tokens": 1, "completion_tokens": 1, "total_tokens": 2}})
+	hubtest.WriteCompletion(w, answerTo(texts[len(texts)-1]))
 }
 
 // answerWrong is one of the ways in which a server is ill.
@@ -91,26 +89,6 @@ func answerWrong(w http.ResponseWriter, n int64) {
 
 func answerTo(asked string) string {
 	return fmt.Sprintf("first of %s\n\nrest of %s", asked, asked)
-}
-
-// lastAsked is the last thing a person said.
-func lastAsked(body io.Reader) (string, error) {
-	var in struct {
-		Messages []struct {
-			Role    string
-			Content any
-		}
-	}
-	if err := json.NewDecoder(body).Decode(&in); err != nil {
-		return "", err
-	}
-	last := ""
-	for _, m := range in.Messages {
-		if s, ok := m.Content.(string); ok && m.Role == "user" {
-			last = s
-		}
-	}
-	return last, nil
 }
 
 // about is the message that a part of a reply answers last: what is behind the

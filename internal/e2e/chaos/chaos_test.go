@@ -20,8 +20,9 @@ const settledWithin = 2 * time.Minute
 
 // Whatever goes wrong, and however often: every message that was acknowledged
 // ends in exactly one of the ways it may end, each part of a reply is seen
-// once, chats keep their order, nothing is left open, and the log tells the
-// same story.
+// once, chats keep their order, nothing is left open, the log tells the same
+// story, also to whom it is told live, and a hub that stops or comes to rest
+// leaves nothing running (see runHub for the former).
 func TestChaos(t *testing.T) {
 	began := time.Now()
 	chats, between, trouble := 70, 4*time.Second, shortForm
@@ -37,7 +38,8 @@ func TestChaos(t *testing.T) {
 	hub := newProcess(t, g.dir, "hub", g.ready, g.env...)
 	hub.start()
 	lines := g.newLines(a)
-	l := newLoad(lines, *seed)
+	l, w := newLoad(lines, *seed), g.newWitness()
+	fresh := g.goroutines()
 	tr := newTrouble(t, g, hub, a, lines, *seed)
 
 	writing, stop := context.WithCancel(t.Context())
@@ -54,18 +56,28 @@ func TestChaos(t *testing.T) {
 	stop()
 	<-written
 	g.quiet(settledWithin)
-	v := judge(look(t, g, l))
-	report(t, began, calm, v, l, tr)
+	quiet := time.Since(calm)
+	before := g.atRest(fresh + spareGoroutines)
+	taken := l.taken()
+	g.calmLoad(l, chats)
+	after := g.atRest(before + spareGoroutines)
+	v := judge(look(t, g, l, w))
+	report(t, began, v, l, tr, map[string]any{"quiet after the last trouble": quiet.Round(time.Millisecond),
+		"events told to one who follows": fmt.Sprintf("%d, in %d connections", len(v.told), w.times),
+		"goroutines of the hub":          fmt.Sprintf("%d fresh, %d at rest, %d after %d more messages", fresh, before, after, l.taken()-taken)})
 	for _, s := range v.stories {
 		t.Logf("%s (%s):\n%s", s.id, s.message, g.story(s))
 	}
 	const shown = 40
 	require.Empty(t, v.problems[:min(shown, len(v.problems))], "%d problems; seed %d", len(v.problems), *seed)
 	require.NotEmpty(t, v.all())
+	require.Greater(t, l.taken()-taken, 2*spareGoroutines, "a goroutine left by each message would be seen")
+	require.LessOrEqual(t, before, fresh+spareGoroutines, "goroutines after the troubles")
+	require.LessOrEqual(t, after, before+spareGoroutines, "goroutines after more messages")
 }
 
 // report prints the figures.
-func report(t *testing.T, began, calm time.Time, v *verdict, l *load, tr *trouble) {
+func report(t *testing.T, began time.Time, v *verdict, l *load, tr *trouble, more map[string]any) {
 	t.Helper()
 	calls, bubbles := 0, 0
 	for _, s := range v.shown {
@@ -93,7 +105,9 @@ func report(t *testing.T, began, calm time.Time, v *verdict, l *load, tr *troubl
 	if v.slowest != nil {
 		row("longest time to reply", fmt.Sprintf("%s (%s)", v.longest.Round(time.Millisecond), v.slowest.id))
 	}
-	row("quiet after the last trouble", time.Since(calm).Round(time.Millisecond))
+	for _, name := range slices.Sorted(maps.Keys(more)) {
+		row(name, more[name])
+	}
 	row("took", time.Since(began).Round(time.Second))
 	require.NoError(t, w.Flush())
 	t.Logf("the figures:\n%s", b.String())

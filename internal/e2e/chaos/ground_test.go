@@ -5,10 +5,8 @@ import (
 	"crypto/rand"
 	"encoding/base64"
 	"fmt"
-	"io"
 	"log/slog"
 	"net"
-	"net/http"
 	"os"
 	"os/signal"
 	"path/filepath"
@@ -20,6 +18,7 @@ import (
 	"github.com/jackc/pgx/v5/pgxpool"
 	"github.com/stretchr/testify/require"
 
+	"github.com/omnihub/omni/internal/e2e/hubtest"
 	"github.com/omnihub/omni/internal/embedded/natsd"
 	"github.com/omnihub/omni/internal/embedded/postgresd"
 	"github.com/omnihub/omni/internal/embedded/temporald"
@@ -154,19 +153,7 @@ func listens(port int) bool {
 
 func (g *ground) url(path string) string { return "http://127.0.0.1:" + strconv.Itoa(g.port) + path }
 
+func (g *ground) api() hubtest.API { return hubtest.API{URL: g.url(""), Key: apiKey} }
+
 // ready reports what /readyz says.
-func (g *ground) ready() bool {
-	ctx, cancel := context.WithTimeout(context.Background(), 3*time.Second)
-	defer cancel()
-	req, err := http.NewRequestWithContext(ctx, http.MethodGet, g.url("/readyz"), nil)
-	if err != nil {
-		return false
-	}
-	resp, err := http.DefaultClient.Do(req)
-	if err != nil {
-		return false
-	}
-	defer func() { _ = resp.Body.Close() }()
-	_, _ = io.Copy(io.Discard, resp.Body)
-	return resp.StatusCode == http.StatusOK
-}
+func (g *ground) ready() bool { return g.api().Ready() }

@@ -18,7 +18,8 @@ import (
 // each answered in two parts.
 func fair() (h history, turns [2]uuid.UUID) {
 	l := &line{name: "fair", ends: []ending{replied}}
-	h = history{chats: map[string][]*said{}, records: map[string]record{}, parts: map[uuid.UUID]part{}, shown: make([]shown, 1)}
+	h = history{chats: map[string][]*said{}, records: map[string]record{}, parts: map[uuid.UUID]part{}, shown: make([]shown, 1),
+		told: []string{"e1", "e2", "e3"}, logged: []string{"e1", "e2", "e3"}}
 	for i := range turns {
 		turns[i] = uuid.New()
 		s := &said{line: l, chat: "c1", id: []string{"m1", "m2"}[i], message: uuid.NewString(), at: time.Now()}
@@ -95,8 +96,12 @@ func TestTheVerdictOnHistories(t *testing.T) {
 		"an answer to something else": {func(h *history) {
 			h.shown[0].bubbles[0].Message.Content.Text = "first of [m2]"
 		}, "answers a turn whose last message is"},
-		"something is left open": {func(h *history) { h.open = []string{"turn x"} }, "left open: turn x"},
-		"the log differs":        {func(h *history) { h.differs = []string{"y"} }, "the log disagrees: y"},
+		"something is left open":            {func(h *history) { h.open = []string{"turn x"} }, "left open: turn x"},
+		"live, an event was left out":       {func(h *history) { h.told = []string{"e1", "e3"} }, "from number 2 on"},
+		"live, the last event was not told": {func(h *history) { h.told = h.told[:2] }, "from number 3 on"},
+		"live, an event was told twice":     {func(h *history) { h.told = []string{"e1", "e1", "e2", "e3"} }, "from number 2 on"},
+		"live, events were mixed up":        {func(h *history) { h.told = []string{"e1", "e3", "e2"} }, "from number 2 on"},
+		"the log differs":                   {func(h *history) { h.differs = []string{"y"} }, "the log disagrees: y"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

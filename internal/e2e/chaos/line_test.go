@@ -1,10 +1,7 @@
 package chaos
 
 import (
-	"bytes"
 	"context"
-	"encoding/json"
-	"io"
 	"maps"
 	"net/http"
 	"slices"
@@ -15,6 +12,7 @@ import (
 
 	"github.com/omnihub/omni/channels/custom/customtest"
 	"github.com/omnihub/omni/channels/message"
+	"github.com/omnihub/omni/internal/e2e/hubtest"
 )
 
 // object is a piece of JSON.
@@ -39,9 +37,7 @@ const fallback = "Sorry, not now."
 func (g *ground) newLines(a *agent) []*line {
 	g.t.Helper()
 	ai := func(extra object) object {
-		all := object{"provider": "openai", "apiUrl": a.URL + "/v1", "apiKey": "sk-test", "model": "test"}
-		maps.Copy(all, extra)
-		return all
+		return hubtest.AgentAt(a.URL, extra)
 	}
 	impatient := object{"timeoutSeconds": 2, "retryForSeconds": 3}
 	sorry := maps.Clone(impatient)
@@ -68,7 +64,7 @@ func (g *ground) newLine(name string, ends []ending, settings object) *line {
 		"agent": object{"provider": "echo"}}
 	maps.Copy(body, settings)
 	var created struct{ ID uuid.UUID }
-	g.call(http.MethodPost, "/api/v1/instances", body, &created)
+	g.api().Call(g.t, http.MethodPost, "/api/v1/instances", body, &created)
 	return &line{name: name, id: created.ID, out: out, ends: ends, refuses: name == "refused",
 		Client: &customtest.Client{URL: g.url("/webhook/custom/" + created.ID.String()), Secret: secret,
 			HTTP: &http.Client{Timeout: 10 * time.Second}}}
@@ -77,28 +73,6 @@ func (g *ground) newLine(name string, ends []ending, settings object) *line {
 // seen are the parts that the platform took, each key once.
 func (l *line) seen() []customtest.Call {
 	return slices.DeleteFunc(l.out.Bubbles(), func(c customtest.Call) bool { return c.Message.Kind != message.KindMessage })
-}
-
-// call uses the API with the bootstrap key and decodes "data" into out.
-func (g *ground) call(method, path string, body, out any) {
-	g.t.Helper()
-	b, err := json.Marshal(body)
-	require.NoError(g.t, err)
-	req, err := http.NewRequestWithContext(g.t.Context(), method, g.url(path), bytes.NewReader(b))
-	require.NoError(g.t, err)
-	req.Header.Set("Authorization", "Bearer "+apiKey)
-	req.Header.Set("Content-Type", "application/json")
-	resp, err := http.DefaultClient.Do(req)
-	require.NoError(g.t, err)
-	defer func() { _ = resp.Body.Close() }()
-	raw, err := io.ReadAll(resp.Body)
-	require.NoError(g.t, err)
-	require.Less(g.t, resp.StatusCode, 300, "%s %s: %s", method, path, raw)
-	var envelope struct {
-		Data json.RawMessage `json:"data"`
-	}
-	require.NoError(g.t, json.Unmarshal(raw, &envelope), string(raw))
-	require.NoError(g.t, json.Unmarshal(envelope.Data, out), string(raw))
 }
 
 // pause waits, or until ctx is over.

@@ -26,6 +26,7 @@ type said struct {
 type load struct {
 	lines []*line
 	rng   func(chat int) *rand.Rand
+	began int // chats
 
 	mu         sync.Mutex
 	chats      map[string][]*said // in the order they were taken
@@ -38,10 +39,12 @@ func newLoad(lines []*line, seed uint64) *load {
 		rng: func(chat int) *rand.Rand { return rand.New(rand.NewPCG(seed, uint64(chat)+1)) }}
 }
 
-// run lets people write in a number of chats until ctx is over.
+// run lets people write in a number of new chats until ctx is over.
 func (l *load) run(ctx context.Context, chats int, between time.Duration) {
 	var wg sync.WaitGroup
-	for c := range chats {
+	for range chats {
+		c := l.began
+		l.began++
 		wg.Go(func() { l.talk(ctx, c, between) })
 	}
 	wg.Wait()
@@ -71,6 +74,16 @@ func (l *load) talk(ctx context.Context, chat int, between time.Duration) {
 			pause(ctx, between/2+time.Duration(rng.Int64N(int64(between))))
 		}
 	}
+}
+
+// taken is how many messages the hub has acknowledged.
+func (l *load) taken() (n int) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for _, chat := range l.chats {
+		n += len(chat)
+	}
+	return n
 }
 
 func (l *load) words(rng *rand.Rand, line *line, chat string, i int) *said {

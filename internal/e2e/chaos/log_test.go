@@ -10,6 +10,8 @@ import (
 	"github.com/stretchr/testify/require"
 	"go.temporal.io/api/workflowservice/v1"
 	"go.temporal.io/sdk/client"
+
+	"github.com/omnihub/omni/internal/e2e/hubtest"
 )
 
 // openWork is what is not at its end; none of it may be left when it is quiet.
@@ -70,7 +72,7 @@ func (g *ground) open(ctx context.Context) []string {
 }
 
 func (g *ground) client() (client.Client, error) {
-	return client.NewLazyClient(client.Options{HostPort: g.address, Logger: quietSDK{}})
+	return client.NewLazyClient(client.Options{HostPort: g.address, Logger: hubtest.QuietSDK{}})
 }
 
 // ask runs queries that name what should not be.
@@ -107,11 +109,3 @@ func (g *ground) quiet(within time.Duration) {
 		pause(g.t.Context(), 200*time.Millisecond)
 	}
 }
-
-// quietSDK drops what the test's own Temporal client has to say.
-type quietSDK struct{}
-
-func (quietSDK) Debug(string, ...any) {}
-func (quietSDK) Info(string, ...any)  {}
-func (quietSDK) Warn(string, ...any)  {}
-func (quietSDK) Error(string, ...any) {}

@@ -3,9 +3,12 @@ package chaos
 import (
 	"context"
 	"flag"
+	"fmt"
 	"os"
 	"testing"
 	"time"
+
+	"go.uber.org/goleak"
 
 	_ "github.com/omnihub/omni/channels/standard" // which channels the hub has
 	"github.com/omnihub/omni/internal/cli"
@@ -27,8 +30,25 @@ func TestMain(m *testing.M) {
 	case "":
 		os.Exit(m.Run())
 	case "hub":
-		os.Exit(cli.Main(context.Background(), []string{"up"}, cli.OSEnv()))
+		os.Exit(runHub())
 	default:
 		os.Exit(runPart(child))
 	}
+}
+
+// exitLeaked is how a hub ends that has stopped, but not everything in it.
+const exitLeaked = 70
+
+// runHub is the whole hub as anybody starts it. Once it has stopped, nothing of
+// it may be left: what still runs is told on stderr.
+func runHub() int {
+	code := cli.Main(context.Background(), []string{"up"}, cli.OSEnv())
+	if code != 0 {
+		return code
+	}
+	if err := goleak.Find(); err != nil {
+		fmt.Fprintln(os.Stderr, "left behind:", err)
+		return exitLeaked
+	}
+	return 0
 }

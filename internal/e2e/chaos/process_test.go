@@ -9,6 +9,8 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/require"
+
+	"github.com/omnihub/omni/internal/e2e/hubtest"
 )
 
 // process is this test binary as something else: the hub, or a part of the
@@ -77,12 +79,16 @@ func (p *process) kill() {
 	p.cmd = nil
 }
 
-// stop is SIGTERM; the process must be gone within 15 seconds.
+// stop is SIGTERM; the process must be gone within 15 seconds, and what it ran
+// before it.
 func (p *process) stop() {
 	p.t.Helper()
 	_ = p.cmd.Process.Signal(syscall.SIGTERM)
 	select {
 	case <-p.done:
+		if code := p.cmd.ProcessState.ExitCode(); code != 0 {
+			p.t.Errorf("%s ended with code %d\n%s", p.name, code, p.tail())
+		}
 	case <-time.After(15 * time.Second):
 		p.t.Errorf("%s did not stop within 15 s\n%s", p.name, p.tail())
 		_ = p.cmd.Process.Kill()
@@ -99,6 +105,7 @@ func (p *process) cleanup() {
 		p.t.Logf("the log of %s:\n%s", p.name, p.tail())
 	}
 	_ = p.log.Close()
+	hubtest.NoRaces(p.t, p.log.Name())
 }
 
 func (p *process) tail() string {

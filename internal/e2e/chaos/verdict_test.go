@@ -15,6 +15,10 @@ import (
 	"github.com/omnihub/omni/channels/custom/customtest"
 )
 
+// toldWithin is how long after everything is quiet who follows the log has
+// heard of it.
+const toldWithin = 30 * time.Second
+
 // ending is what became of a message.
 type ending string
 
@@ -54,6 +58,8 @@ type history struct {
 	parts   map[uuid.UUID]part // by id
 	open    []string           // what is not at its end
 	differs []string           // where the log tells another story than the tables
+	// What one who followed the log live was told, and what it has: ids.
+	told, logged []string
 }
 
 // shown is what one platform took, and every call that it got.
@@ -78,12 +84,13 @@ func (v *verdict) problem(format string, args ...any) {
 }
 
 // look reads everything.
-func look(t *testing.T, g *ground, l *load) history {
+func look(t *testing.T, g *ground, l *load, w *witness) history {
 	t.Helper()
 	h := history{chats: l.chats, open: g.open(t.Context()), differs: g.ask(t.Context(), disagreements)}
 	for _, line := range l.lines {
 		h.shown = append(h.shown, shown{refuses: line.refuses, bubbles: line.seen(), calls: line.out.Calls()})
 	}
+	h.told, h.logged = w.hears(toldWithin)
 	h.read(t, g)
 	return h
 }
@@ -112,6 +119,7 @@ func judge(h history) *verdict {
 	for _, d := range v.differs {
 		v.problem("the log disagrees: %s", d)
 	}
+	v.asTold()
 	slices.Sort(v.problems)
 	return v
 }
@@ -204,6 +212,17 @@ func (v *verdict) seenOnce() {
 		if p.Status == "sent" && !seen[id] {
 			v.problem("part %d of turn %s is said to be sent, but nobody saw it", p.Index, p.Turn)
 		}
+	}
+}
+
+// asTold compares what was told live with the log: each event once, in order.
+func (v *verdict) asTold() {
+	at := 0
+	for at < min(len(v.told), len(v.logged)) && v.told[at] == v.logged[at] {
+		at++
+	}
+	if at < max(len(v.told), len(v.logged)) {
+		v.problem("of %d events %d were told live, and another one than the log's from number %d on", len(v.logged), len(v.told), at+1)
 	}
 }
 

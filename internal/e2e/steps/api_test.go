@@ -1,11 +1,8 @@
 package steps
 
 import (
-	"bytes"
 	"context"
-	"encoding/json"
 	"fmt"
-	"io"
 	"maps"
 	"net/http"
 	"testing"
@@ -15,6 +12,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/omnihub/omni/channels/custom/customtest"
+	"github.com/omnihub/omni/internal/e2e/hubtest"
 	"github.com/omnihub/omni/internal/omni"
 )
 
@@ -23,42 +21,15 @@ type object map[string]any
 
 func (s *site) url(path string) string { return fmt.Sprintf("http://127.0.0.1:%d%s", s.port, path) }
 
+func (s *site) api() hubtest.API { return hubtest.API{URL: s.url(""), Key: apiKey} }
+
 // call uses the API with the bootstrap key and decodes "data" into out.
 func (s *site) call(t *testing.T, method, path string, body, out any) {
 	t.Helper()
-	b, err := json.Marshal(body)
-	require.NoError(t, err)
-	req, err := http.NewRequestWithContext(t.Context(), method, s.url(path), bytes.NewReader(b))
-	require.NoError(t, err)
-	req.Header.Set("Authorization", "Bearer "+apiKey)
-	req.Header.Set("Content-Type", "application/json")
-	resp, err := http.DefaultClient.Do(req)
-	require.NoError(t, err)
-	defer func() { _ = resp.Body.Close() }()
-	raw, err := io.ReadAll(resp.Body)
-	require.NoError(t, err)
-	require.Less(t, resp.StatusCode, 300, "%s %s: %s", method, path, raw)
-	var envelope struct {
-		Data json.RawMessage `json:"data"`
-	}
-	require.NoError(t, json.Unmarshal(raw, &envelope), string(raw))
-	require.NoError(t, json.Unmarshal(envelope.Data, out), string(raw))
+	s.api().Call(t, method, path, body, out)
 }
 
-func (s *site) ready() bool {
-	ctx, cancel := context.WithTimeout(context.Background(), 2*time.Second)
-	defer cancel()
-	req, err := http.NewRequestWithContext(ctx, http.MethodGet, s.url("/readyz"), nil)
-	if err != nil {
-		return false
-	}
-	resp, err := http.DefaultClient.Do(req)
-	if err != nil {
-		return false
-	}
-	defer func() { _ = resp.Body.Close() }()
-	return resp.StatusCode == http.StatusOK
-}
+func (s *site) ready() bool { return s.api().Ready() }
 
 // instance creates an instance and waits until it is active.
 func (s *site) instance(t *testing.T, body object) uuid.UUID {

@@ -20,6 +20,7 @@ import (
 	_ "github.com/omnihub/omni/channels/standard" // which channels the hub has
 	"github.com/omnihub/omni/internal/cli"
 	"github.com/omnihub/omni/internal/config"
+	"github.com/omnihub/omni/internal/e2e/hubtest"
 	"github.com/omnihub/omni/internal/telemetry"
 )
 
@@ -177,6 +178,7 @@ func (c *child) cleanup() {
 		c.t.Logf("the hub's log:\n%s", c.tail())
 	}
 	_ = c.log.Close()
+	hubtest.NoRaces(c.t, c.log.Name())
 }
 
 func (c *child) tail() string {

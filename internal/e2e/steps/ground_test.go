@@ -5,7 +5,6 @@ import (
 	"crypto/rand"
 	"errors"
 	"io"
-	"net"
 	"net/url"
 	"os"
 	"path/filepath"
@@ -20,6 +19,7 @@ import (
 	"go.temporal.io/sdk/client"
 
 	"github.com/omnihub/omni/internal/config"
+	"github.com/omnihub/omni/internal/e2e/hubtest"
 	"github.com/omnihub/omni/internal/embedded"
 	"github.com/omnihub/omni/internal/store"
 	"github.com/omnihub/omni/internal/telemetry"
@@ -100,7 +100,7 @@ type site struct {
 func newSite(t *testing.T) *site {
 	t.Helper()
 	require.NoError(t, ground.start())
-	s := &site{t: t, dir: t.TempDir(), port: freePort(t), namespace: "site-" + strings.ToLower(rand.Text()[:8])}
+	s := &site{t: t, dir: t.TempDir(), port: testkit.FreePort(t), namespace: "site-" + strings.ToLower(rand.Text()[:8])}
 	s.natsURL = testkit.NATSServer(t).ClientURL()
 	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	defer cancel()
@@ -116,7 +116,7 @@ func newSite(t *testing.T) *site {
 	require.NoError(t, err)
 	t.Cleanup(s.db.Close)
 	s.temporal, err = client.NewLazyClient(client.Options{HostPort: ground.stack.TemporalAddress, Namespace: s.namespace,
-		Logger: quietSDK{}})
+		Logger: hubtest.QuietSDK{}})
 	require.NoError(t, err)
 	t.Cleanup(s.temporal.Close)
 	return s
@@ -130,19 +130,3 @@ func (s *site) environ() []string {
 		"TEMPORAL_ADDRESS=" + ground.stack.TemporalAddress, "TEMPORAL_NAMESPACE=" + s.namespace,
 	}
 }
-
-func freePort(t *testing.T) int {
-	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	require.NoError(t, err)
-	defer func() { _ = l.Close() }()
-	return l.Addr().(*net.TCPAddr).Port //nolint:forcetypeassert // it is TCP
-}
-
-// quietSDK drops what the tests' own Temporal client has to say.
-type quietSDK struct{}
-
-func (quietSDK) Debug(string, ...any) {}
-func (quietSDK) Info(string, ...any)  {}
-func (quietSDK) Warn(string, ...any)  {}
-func (quietSDK) Error(string, ...any) {}

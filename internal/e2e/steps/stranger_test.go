@@ -30,7 +30,7 @@ func newStranger(t *testing.T) *stranger {
 	dir := testkit.NPM(t, filepath.Join("testdata", "aimock"))
 	fixtures, err := filepath.Abs(filepath.Join("testdata", "aimock", "fixtures.json"))
 	require.NoError(t, err)
-	port := freePort(t)
+	port := testkit.FreePort(t)
 	cmd := exec.Command("node", filepath.Join(dir, "node_modules", "@copilotkit", "aimock", "dist", "cli.js"), //nolint:gosec // as installed
 		"--port", strconv.Itoa(port), "--fixtures", fixtures, "--log-level", "warn", "--strict", "--validate-on-load")
 	var out bytes.Buffer
