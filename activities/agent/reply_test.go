@@ -20,11 +20,7 @@ import (
 	"github.com/omnihub/omni/internal/omni"
 )
 
-func TestMain(m *testing.M) {
-	// The database pool and caches of the store keep goroutines of their own.
-	goleak.VerifyTestMain(m, goleak.IgnoreTopFunction("github.com/jackc/pgx/v5/pgxpool.(*Pool).backgroundHealthCheck"),
-		goleak.IgnoreAnyFunction("github.com/maypok86/otter/v2.(*cache[...]).periodicCleanUp"))
-}
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 func TestReplyIsSplitAndStored(t *testing.T) {
 	t.Parallel()

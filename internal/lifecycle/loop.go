@@ -51,7 +51,7 @@ func (l *Loop) Stop(ctx context.Context) error {
 	}
 }
 
-// SetTrouble says why what the loop does does not work now; nil: it does.
+// SetTrouble says why the loop cannot do its work now; nil: it can.
 func (l *Loop) SetTrouble(err error) {
 	l.mutex.Lock()
 	defer l.mutex.Unlock()

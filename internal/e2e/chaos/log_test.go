@@ -3,6 +3,7 @@ package chaos
 import (
 	"context"
 	"fmt"
+	"log/slog"
 	"strings"
 	"time"
 
@@ -10,8 +11,7 @@ import (
 	"github.com/stretchr/testify/require"
 	"go.temporal.io/api/workflowservice/v1"
 	"go.temporal.io/sdk/client"
-
-	"github.com/omnihub/omni/internal/e2e/hubtest"
+	sdklog "go.temporal.io/sdk/log"
 )
 
 // openWork is what is not at its end; none of it may be left when it is quiet.
@@ -72,7 +72,7 @@ func (g *ground) open(ctx context.Context) []string {
 }
 
 func (g *ground) client() (client.Client, error) {
-	return client.NewLazyClient(client.Options{HostPort: g.address, Logger: hubtest.QuietSDK{}})
+	return client.NewLazyClient(client.Options{HostPort: g.address, Logger: sdklog.NewStructuredLogger(slog.New(slog.DiscardHandler))})
 }
 
 // ask runs queries that name what should not be.

@@ -5,6 +5,7 @@ import (
 	"crypto/rand"
 	"errors"
 	"io"
+	"log/slog"
 	"net/url"
 	"os"
 	"path/filepath"
@@ -17,9 +18,9 @@ import (
 	"github.com/jackc/pgx/v5/pgxpool"
 	"github.com/stretchr/testify/require"
 	"go.temporal.io/sdk/client"
+	sdklog "go.temporal.io/sdk/log"
 
 	"github.com/omnihub/omni/internal/config"
-	"github.com/omnihub/omni/internal/e2e/hubtest"
 	"github.com/omnihub/omni/internal/embedded"
 	"github.com/omnihub/omni/internal/store"
 	"github.com/omnihub/omni/internal/telemetry"
@@ -116,7 +117,7 @@ func newSite(t *testing.T) *site {
 	require.NoError(t, err)
 	t.Cleanup(s.db.Close)
 	s.temporal, err = client.NewLazyClient(client.Options{HostPort: ground.stack.TemporalAddress, Namespace: s.namespace,
-		Logger: hubtest.QuietSDK{}})
+		Logger: sdklog.NewStructuredLogger(slog.New(slog.DiscardHandler))})
 	require.NoError(t, err)
 	t.Cleanup(s.temporal.Close)
 	return s
