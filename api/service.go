@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"net/netip"
 	"sync"
 	"time"
 
@@ -35,6 +36,8 @@ type Deps struct {
 	// Requests per second and key; zero: 200, with bursts of 400. Negative: no limit.
 	Rate  float64
 	Burst int
+
+	TrustedProxies []netip.Prefix // whose X-Forwarded-For is believed; nil: nobody's
 }
 
 // The defaults of the rate limit.

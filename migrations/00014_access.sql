@@ -12,7 +12,7 @@ CREATE TABLE access_rules (
     person_id    uuid,
     match        jsonb NOT NULL DEFAULT '{}',      -- omni.RuleMatch, without the person
     match_key    text NOT NULL,
-    found_by     text NOT NULL GENERATED ALWAYS AS (coalesce('person:' || person_id::text, match_key)) STORED,
+    found_by     text COLLATE "C" NOT NULL GENERATED ALWAYS AS (coalesce('person:' || person_id::text, match_key)) STORED,
     priority     int NOT NULL DEFAULT 0,
     reason       text NOT NULL DEFAULT '',
     notice       text NOT NULL DEFAULT '',
@@ -95,18 +95,19 @@ BEGIN
 END $$;
 -- +goose StatementEnd
 
--- The rules that may be about a sender: all that are, and some that are not.
+-- The rules that may be about a sender, all that are and some that are not:
+-- "<id>/<version>" each, one blank between them. What they say is known to
+-- whoever has read that version: it is not sent with every message. Whatever
+-- changes a row gives it another xmin, moving it to another person included.
 -- +goose StatementBegin
-CREATE FUNCTION access_candidates(p_tenant text, p_instance uuid, p_keys text[]) RETURNS json LANGUAGE plpgsql STABLE AS $$
+CREATE FUNCTION access_candidates(p_tenant text, p_instance uuid, p_keys text[]) RETURNS text LANGUAGE plpgsql STABLE AS $$
 BEGIN
-    RETURN (SELECT coalesce(json_agg(row_to_json(x)), '[]')
-            FROM (SELECT r.id, r.instance_id, r.type, r.person_id, r.match, r.priority, r.reason, r.notice, r.expires_at, r.schedule,
-                         r.rate_count, r.rate_seconds
-                  FROM access_rules r
-                  -- In another collation than its own the index would be of no use: what a
-                  -- caller folds by "C" must not come to decide that.
-                  WHERE r.tenant_id = p_tenant COLLATE "default" AND r.found_by = ANY (p_keys COLLATE "default")
-                    AND (r.instance_id IS NULL OR r.instance_id = p_instance)) x);
+    RETURN (SELECT string_agg(r.id::text || '/' || r.xmin::text, ' ')
+            FROM access_rules r
+            -- In another collation than their own the index would be of no use: what a
+            -- caller folds by must not come to decide that.
+            WHERE r.tenant_id = p_tenant COLLATE "default" AND r.found_by = ANY (p_keys COLLATE "C")
+              AND (r.instance_id IS NULL OR r.instance_id = p_instance));
 END $$;
 -- +goose StatementEnd
 
@@ -117,17 +118,16 @@ CREATE FUNCTION access_phone(p text) RETURNS text LANGUAGE sql IMMUTABLE AS $$
 $$;
 -- +goose StatementEnd
 
--- Every phone number of a sender: what was verified of any account of the
+-- Every phone number of a sender, once: what was verified of any account of the
 -- person, and what is shown as theirs.
 -- +goose StatementBegin
-CREATE FUNCTION access_phones(p_person uuid, p_shown text, p_of_person text) RETURNS text[] LANGUAGE plpgsql STABLE AS $$
+CREATE FUNCTION access_phones(p_verified text[], p_shown text, p_of_person text) RETURNS text[] LANGUAGE plpgsql IMMUTABLE AS $$
 DECLARE
     p     text;
-    known text[] := ARRAY(SELECT DISTINCT e.value FROM identities o JOIN identity_evidence e ON e.identity_id = o.id AND e.kind = 'phone'
-                          WHERE o.person_id = p_person);
+    known text[] := '{}';
 BEGIN
-    FOREACH p IN ARRAY ARRAY[access_phone(p_shown), access_phone(p_of_person)] LOOP
-        IF p IS NOT NULL AND p <> ALL (known) THEN
+    FOREACH p IN ARRAY p_verified || access_phone(p_shown) || access_phone(p_of_person) LOOP
+        IF p <> ALL (known) THEN
             known := known || p;
         END IF;
     END LOOP;
@@ -141,11 +141,14 @@ END $$;
 -- +goose StatementBegin
 CREATE FUNCTION access_question(p_message uuid) RETURNS json LANGUAGE plpgsql STABLE AS $$
 DECLARE
-    f record;
+    f      record;
+    phones text[];
+    rules  text;
 BEGIN
     SELECT m.tenant_id, m.instance_id, m.channel, m.chat_id, m.identity_id, coalesce(i.person_id, m.person_id) AS person_id,
            m.sender_platform_id AS user_id, lower(ltrim(nullif(i.username, ''), '@') COLLATE "C") COLLATE "default" AS handle,
-           access_phones(i.person_id, i.phone, p.phone) AS phones,
+           i.phone AS shown, p.phone AS of_person, ARRAY(SELECT e.value FROM identities o JOIN identity_evidence e ON e.identity_id = o.id AND e.kind = 'phone'
+                                                         WHERE o.person_id = i.person_id) AS verified,
            c.type AS chat_type, c.paused AND coalesce(c.paused_until > clock_timestamp(), true) AS paused,
            CASE WHEN n.id IS NOT NULL THEN coalesce(n.settings -> 'access' ->> 'mode', '') END AS mode
     INTO f
@@ -158,11 +161,14 @@ BEGIN
     IF NOT FOUND THEN
         RETURN NULL;
     END IF;
+    phones := access_phones(f.verified, f.shown, f.of_person);
+    IF f.mode NOT IN ('', 'disabled') THEN
+        rules := access_candidates(f.tenant_id, f.instance_id,
+            access_keys(f.person_id, f.user_id, phones, f.handle, f.chat_id, f.chat_type, f.channel));
+    END IF;
     RETURN json_build_object('mode', f.mode, 'paused', f.paused, 'instanceId', f.instance_id, 'channel', f.channel,
         'chatId', f.chat_id, 'chatType', f.chat_type, 'identityId', f.identity_id, 'personId', f.person_id, 'platformUserId', f.user_id,
-        'handle', coalesce(f.handle, ''), 'phones', f.phones,
-        'rules', CASE WHEN f.mode NOT IN ('', 'disabled') THEN access_candidates(f.tenant_id, f.instance_id,
-            access_keys(f.person_id, f.user_id, f.phones, f.handle, f.chat_id, f.chat_type, f.channel)) ELSE '[]'::json END);
+        'handle', coalesce(f.handle, ''), 'phones', phones, 'rules', coalesce(rules, ''));
 END $$;
 -- +goose StatementEnd
 
@@ -174,7 +180,8 @@ CREATE FUNCTION access_sender(p_tenant text, p_instance uuid, p_user text, p_pho
 BEGIN
     RETURN (SELECT jsonb_build_object('identityId', i.id, 'personId', i.person_id, 'platformUserId', i.platform_user_id,
                 'handle', coalesce(lower(ltrim(i.username, '@') COLLATE "C") COLLATE "default", ''),
-                'phones', to_jsonb(access_phones(i.person_id, i.phone, p.phone)))
+                'phones', to_jsonb(access_phones(ARRAY(SELECT e.value FROM identities o
+                    JOIN identity_evidence e ON e.identity_id = o.id AND e.kind = 'phone' WHERE o.person_id = i.person_id), i.phone, p.phone)))
             FROM identities i LEFT JOIN persons p ON p.id = i.person_id
             WHERE i.id = coalesce(
                 (SELECT o.id FROM identities o WHERE p_user <> '' AND o.instance_id = p_instance AND o.platform_user_id = p_user),
@@ -373,6 +380,6 @@ DROP FUNCTION access_decide(uuid, text, jsonb, text, text, timestamptz, int);
 DROP TYPE access_answer;
 DROP FUNCTION access_pair(messages, uuid, text), access_said_key(uuid), access_say(messages, text), access_take(text, uuid, uuid, int, int),
     access_tokens(double precision, timestamptz, timestamptz, int, int), access_question(uuid),
-    access_sender(text, uuid, text, text, uuid), access_phones(uuid, text, text), access_phone(text),
+    access_sender(text, uuid, text, text, uuid), access_phones(text[], text, text), access_phone(text),
     access_candidates(text, uuid, text[]), access_keys(uuid, text, text[], text, uuid, text, text);
 DROP TABLE access_pairings, access_notices, access_buckets, access_rules;

@@ -24,6 +24,7 @@ func (a *app) addAPI() error {
 		Addr: listenAddress(a.cfg), Version: release, Control: a.control(), Hooks: hooks,
 		Events: a.store, Signal: a.logSignal, Tokens: a.bus.OnAgentStream, Log: a.log,
 		Tracer: a.tel.Tracer, Meter: a.tel.Meter, Metrics: a.tel.MetricsHandler(),
+		TrustedProxies: a.cfg.Proxies(),
 	})
 	if err != nil {
 		return fmt.Errorf("building role %s: %w", workers.RoleAPI, err)

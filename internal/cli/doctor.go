@@ -95,6 +95,7 @@ func newDoctorCommand(env Env) *cobra.Command {
 
 func diagnose(ctx context.Context, cfg *config.Config, client *apiClient) *diagnosis {
 	d := &diagnosis{OK: true}
+	checkProxies(cfg, d)
 	checkExternalStack(ctx, cfg, d)
 	if !checkParts(ctx, client, d) {
 		return d // without them a message would only wait

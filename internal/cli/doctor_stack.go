@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"net/http"
 	"net/url"
+	"strings"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -32,6 +33,25 @@ func checkExternalStack(ctx context.Context, cfg *config.Config, d *diagnosis) {
 	}
 	if cfg.TemporalAddress != "" {
 		d.check("TEMPORAL_ADDRESS", func() (string, error) { return askTemporal(ctx, cfg) })
+	}
+}
+
+// checkProxies says whose addresses the limits count, where that may not be
+// the clients'.
+func checkProxies(cfg *config.Config, d *diagnosis) {
+	const name = "OMNI_TRUSTED_PROXIES"
+	for _, p := range cfg.Proxies() {
+		if p.Bits() == 0 {
+			d.add(name, findingWarn, p.String()+" is everybody: whoever reaches the hub can say to be at any address")
+			return
+		}
+	}
+	public, err := url.Parse(cfg.PublicURL)
+	switch {
+	case len(cfg.TrustedProxies) > 0:
+		d.add(name, findingOK, "clients behind "+strings.Join(cfg.TrustedProxies, ", ")+" are told apart")
+	case err == nil && public.Host != "" && public.Host != listenAddress(cfg):
+		d.add(name, findingWarn, "unset: people who come to OMNI_PUBLIC_URL through a proxy share the limits of its one address")
 	}
 }
 

@@ -27,7 +27,8 @@ type Config struct {
 	TemporalPort      int    `env:"OMNI_TEMPORAL_PORT" default:"0" kind:"port" doc:"Loopback port of the embedded Temporal; 0 takes a free one."`
 	NATSPort          int    `env:"OMNI_NATS_PORT" default:"0" kind:"port" doc:"Loopback port of the embedded NATS, open to other local programs; 0 takes a free one that is closed to them."`
 
-	AllowPrivateNetworks []string `env:"OMNI_ALLOW_PRIVATE_NETWORKS" kind:"networks" section:"Safety" doc:"Comma list of hosts and CIDRs that outgoing calls may reach although they are private; loopback is refused unless listed."`
+	TrustedProxies       []string `env:"OMNI_TRUSTED_PROXIES" kind:"cidrs" section:"Safety" doc:"Comma list of CIDRs and addresses of the reverse proxies in front of the hub: from them, the client's address is the nearest one in X-Forwarded-For that is none of theirs. Unset: the header is not looked at."`
+	AllowPrivateNetworks []string `env:"OMNI_ALLOW_PRIVATE_NETWORKS" kind:"networks" doc:"Comma list of hosts and CIDRs that outgoing calls may reach although they are private; loopback is refused unless listed."`
 
 	GroqAPIKey       string `env:"GROQ_API_KEY" secret:"true" section:"AI services" doc:"Key for Groq."`
 	GroqBaseURL      string `env:"GROQ_BASE_URL" default:"https://api.groq.com/openai/v1" kind:"http-url" doc:"Groq's API, up to /v1."`

@@ -3,6 +3,7 @@ package config_test
 import (
 	"encoding/base64"
 	"flag"
+	"net/netip"
 	"os"
 	"path/filepath"
 	"reflect"
@@ -90,6 +91,8 @@ func TestMistakesAreNamedInOneLine(t *testing.T) {
 		{"temporal", "TEMPORAL_ADDRESS=localhost", []string{"TEMPORAL_ADDRESS must be host:port"}},
 		{"host", "OMNI_HOST=not a host", []string{"OMNI_HOST must be"}},
 		{"networks", "OMNI_ALLOW_PRIVATE_NETWORKS=10.0.0.0/99,a", []string{"OMNI_ALLOW_PRIVATE_NETWORKS must be"}},
+		{"proxies", "OMNI_TRUSTED_PROXIES=10.0.0.0/99", []string{"OMNI_TRUSTED_PROXIES must be CIDRs"}},
+		{"proxies by name", "OMNI_TRUSTED_PROXIES=10.0.0.0/8,proxy.local", []string{"OMNI_TRUSTED_PROXIES must be CIDRs"}},
 		{"level", "OMNI_LOG_LEVEL=loud", []string{"OMNI_LOG_LEVEL must be one of debug, info, warn, error"}},
 		{"base url", "GROQ_BASE_URL=ftp://x", []string{"GROQ_BASE_URL must be"}},
 		{"file that is not there", "OMNI_API_KEY_FILE=/no/such/file", []string{"OMNI_API_KEY_FILE", "/no/such/file"}},
@@ -104,6 +107,17 @@ func TestMistakesAreNamedInOneLine(t *testing.T) {
 			require.NotContains(t, err.Error(), "\n")
 		})
 	}
+}
+
+func TestTrustedProxiesAreNetworks(t *testing.T) {
+	t.Parallel()
+	c, err := load(t, "OMNI_TRUSTED_PROXIES=10.1.2.3/8, 192.0.2.7,::1,::ffff:198.51.100.9")
+	require.NoError(t, err)
+	require.Equal(t, []netip.Prefix{netip.MustParsePrefix("10.0.0.0/8"), netip.MustParsePrefix("192.0.2.7/32"), netip.MustParsePrefix("::1/128"),
+		netip.MustParsePrefix("198.51.100.9/32")}, c.Proxies())
+	c, err = load(t)
+	require.NoError(t, err)
+	require.Empty(t, c.Proxies(), "nobody is believed unless named")
 }
 
 func TestErrorsNeverQuoteValues(t *testing.T) {

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"net/netip"
 	"os"
 	"path/filepath"
 	"slices"
@@ -58,6 +59,17 @@ func LoadFrom(environ []string, dotEnv string) (*Config, error) {
 		return nil, fmt.Errorf("finding OMNI_DATA_DIR: %w", err)
 	}
 	return c, nil
+}
+
+// Proxies are the networks of TrustedProxies.
+func (c *Config) Proxies() []netip.Prefix {
+	var out []netip.Prefix
+	for _, item := range c.TrustedProxies {
+		if p, ok := parseCIDR(item); ok {
+			out = append(out, p)
+		}
+	}
+	return out
 }
 
 // value is a variable's text and where it was found.

@@ -87,6 +87,14 @@ var checks = map[string]func(text string) string{
 		}
 		return ""
 	},
+	"cidrs": func(text string) string {
+		for item := range strings.SplitSeq(text, ",") {
+			if _, ok := parseCIDR(item); !ok && strings.TrimSpace(item) != "" {
+				return "must be CIDRs and addresses separated by commas"
+			}
+		}
+		return ""
+	},
 	"networks": func(text string) string {
 		for item := range strings.SplitSeq(text, ",") {
 			if item = strings.TrimSpace(item); item != "" && !isNetwork(item) {
@@ -120,6 +128,16 @@ func (f field) check(c *Config) error {
 func isURL(text string, schemes ...string) bool {
 	parsed, err := url.Parse(text)
 	return err == nil && parsed.Host != "" && slices.Contains(schemes, parsed.Scheme)
+}
+
+// parseCIDR reads a network; an address is one by itself.
+func parseCIDR(item string) (netip.Prefix, bool) {
+	item = strings.TrimSpace(item)
+	if a, err := netip.ParseAddr(item); err == nil && a.Zone() == "" {
+		return netip.PrefixFrom(a.Unmap(), a.Unmap().BitLen()), true
+	}
+	p, err := netip.ParsePrefix(item)
+	return p.Masked(), err == nil
 }
 
 func isNetwork(item string) bool {

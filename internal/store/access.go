@@ -24,62 +24,28 @@ func (s *Store) AccessQuestion(ctx context.Context, id uuid.UUID) (*omni.AccessQ
 	if raw == nil {
 		return nil, wrap(ErrNotFound, "reading who sent message "+id.String())
 	}
-	return newAccessQuestion(raw)
+	return s.newAccessQuestion(ctx, raw)
 }
 
 // accessQuestion is what access_question returns.
 type accessQuestion struct {
 	omni.AccessFacts
 
-	Mode   *string         `json:"mode"`
-	Paused bool            `json:"paused"`
-	Rules  []accessRuleRow `json:"rules"`
+	Mode   *string `json:"mode"`
+	Paused bool    `json:"paused"`
+	Rules  string  `json:"rules"` // of access_candidates
 }
 
-func newAccessQuestion(raw []byte) (*omni.AccessQuestion, error) {
+func (s *Store) newAccessQuestion(ctx context.Context, raw []byte) (*omni.AccessQuestion, error) {
 	var row accessQuestion
 	if err := json.Unmarshal(raw, &row); err != nil {
 		return nil, fmt.Errorf("decoding an access question: %w", err)
 	}
-	rules, err := accessRules(row.Rules)
+	rules, err := s.accessRules(ctx, row.Rules)
 	if err != nil {
 		return nil, err
 	}
 	return &omni.AccessQuestion{AccessFacts: row.AccessFacts, Mode: row.Mode, Paused: row.Paused, Rules: rules, ReadAt: time.Now()}, nil
-}
-
-// accessRuleRow is a row of access_rules as JSON.
-type accessRuleRow struct {
-	ID          uuid.UUID       `json:"id"`
-	TenantID    string          `json:"tenant_id"`
-	InstanceID  uuid.NullUUID   `json:"instance_id"`
-	Type        string          `json:"type"`
-	PersonID    uuid.NullUUID   `json:"person_id"`
-	Match       json.RawMessage `json:"match"`
-	MatchKey    string          `json:"match_key"`
-	FoundBy     string          `json:"found_by"`
-	Priority    int32           `json:"priority"`
-	Reason      string          `json:"reason"`
-	Notice      string          `json:"notice"`
-	ExpiresAt   *time.Time      `json:"expires_at"`
-	Schedule    json.RawMessage `json:"schedule"`
-	RateCount   *int32          `json:"rate_count"`
-	RateSeconds *int32          `json:"rate_seconds"`
-	Source      string          `json:"source"`
-	CreatedAt   time.Time       `json:"created_at"`
-	UpdatedAt   time.Time       `json:"updated_at"`
-}
-
-func accessRules(rows []accessRuleRow) ([]omni.AccessRule, error) {
-	rules := make([]omni.AccessRule, len(rows))
-	for i := range rows {
-		r, err := accessRuleView(dbsqlc.AccessRule(rows[i]))
-		if err != nil {
-			return nil, err
-		}
-		rules[i] = *r
-	}
-	return rules, nil
 }
 
 func accessRuleView(r dbsqlc.AccessRule) (*omni.AccessRule, error) {
@@ -122,17 +88,13 @@ func (s *Store) CheckMessage(ctx context.Context, id uuid.UUID, plan omni.Access
 
 // AccessCandidates reads the rules that may be about a sender.
 func (s *Store) AccessCandidates(ctx context.Context, tenant string, f *omni.AccessFacts) ([]omni.AccessRule, error) {
-	var raw []byte
+	var found *string
 	err := s.pool.QueryRow(ctx, `SELECT access_candidates($1, $2, access_keys($3, $4, $5, lower($6 COLLATE "C") COLLATE "default", $7, $8, $9))`, tenant, f.InstanceID,
-		f.PersonID, f.PlatformUserID, f.Phones, f.Handle, f.ChatID, string(f.ChatType), f.Channel).Scan(&raw)
+		f.PersonID, f.PlatformUserID, f.Phones, f.Handle, f.ChatID, string(f.ChatType), f.Channel).Scan(&found)
 	if err != nil {
 		return nil, wrap(err, "looking for access rules")
 	}
-	var rows []accessRuleRow
-	if err := json.Unmarshal(raw, &rows); err != nil {
-		return nil, fmt.Errorf("decoding access rules: %w", err)
-	}
-	return accessRules(rows)
+	return s.accessRules(ctx, deref(found))
 }
 
 // AccessSender reads what is known of an account of an instance: the one with

@@ -349,10 +349,16 @@ func TestRulesTakeEffectAtOnce(t *testing.T) {
 		})
 		require.NoError(t, err)
 		require.Equal(t, "deny", decide())
+		require.Equal(t, "deny", decide(), "both have read it")
+		_, err = other.PatchAccessRule(t.Context(), omni.DefaultTenant, r.ID, func(r *omni.AccessRule) error {
+			r.Type = omni.RuleSilent // found as before, and says something else
+			return nil
+		})
+		require.NoError(t, err)
+		require.Equal(t, []string{"silent", "silent"}, []string{decide(), decide()})
 		require.NoError(t, w.DeleteAccessRule(t.Context(), omni.DefaultTenant, r.ID))
 		require.Equal(t, "allow", decide())
 		require.ErrorIs(t, w.DeleteAccessRule(t.Context(), omni.DefaultTenant, r.ID), omni.ErrNotFound)
-		require.Equal(t, "allow", decide())
 		require.Equal(t, "allow", decide())
 	}
 	w.guard(omni.AccessAllowlist)
@@ -375,4 +381,9 @@ func TestRulesFollowThePerson(t *testing.T) {
 		omni.FirstPersonID(omni.IdentityID(w.instance, "ana")), source)
 	require.NoError(t, err)
 	require.Equal(t, "deny", w.check(w.asked(w.inbound("c1", "ana", "m3", "hello"))).Decision)
+	require.Equal(t, "allow", w.check(w.asked(w.inbound("c2", "eve", "e1", "hello"))).Decision)
+	_, err = w.Pool().Exec(t.Context(), `UPDATE access_rules SET person_id = $1`, omni.FirstPersonID(omni.IdentityID(w.instance, "eve")))
+	require.NoError(t, err)
+	require.Equal(t, "deny", w.check(w.asked(w.inbound("c2", "eve", "e2", "hello"))).Decision, "whatever was known of the rule before")
+	require.Equal(t, "allow", w.check(w.asked(w.inbound("c1", "ana", "m4", "hello"))).Decision)
 }

@@ -28,11 +28,12 @@ const (
 const (
 	// rankAtMost is how many fields that fit are looked at to be ranked.
 	rankAtMost = 2000
-	// scanFor is how long one call looks for what fits, where very many do: then
-	// the page ends with what there is.
-	scanFor   = 50 * time.Millisecond
+	// searchFor is how long one call looks for what fits, where very many do: then
+	// the page ends with what there is, so much the later as looking through
+	// scanMost persons takes.
+	searchFor = 60 * time.Millisecond
 	scanFirst = 250
-	scanMost  = 4000
+	scanMost  = 1000
 )
 
 // SearchPersons reads a page of the persons that f.Query fits, the best first,
@@ -43,7 +44,7 @@ func (s *Store) SearchPersons(ctx context.Context, tenant string, f omni.PersonF
 	if err != nil || !q.some() {
 		return nil, nil, err
 	}
-	look := personSearch{Store: s, tenant: tenant, filter: f, query: q, limit: limit}
+	look := personSearch{Store: s, tenant: tenant, filter: f, query: q, limit: limit, until: time.Now().Add(searchFor)}
 	var keys []omni.RankedKey
 	var next *omni.RankedKey
 	many := after != nil && after.Rank >= manyExact
@@ -67,6 +68,7 @@ type personSearch struct {
 	filter omni.PersonFilter
 	query  searchQuery
 	limit  int
+	until  time.Time
 }
 
 // rankedQuery reads everything that fits.
@@ -139,7 +141,6 @@ func (l personSearch) newest(ctx context.Context, after *omni.RankedKey) ([]omni
 		}
 		keys, after = found, nil
 	}
-	began := time.Now()
 	for chunk := scanFirst; ; chunk = min(chunk*4, scanMost) {
 		rest, scanned, err := l.scan(ctx, after, chunk)
 		if err != nil {
@@ -155,7 +156,7 @@ func (l personSearch) newest(ctx context.Context, after *omni.RankedKey) ([]omni
 		if scanned == nil {
 			return keys, nil, nil
 		}
-		if after = scanned; time.Since(began) > scanFor {
+		if after = scanned; time.Now().After(l.until) {
 			return keys, after, nil
 		}
 	}

@@ -31,7 +31,7 @@ func (s *Store) InboundMessage(ctx context.Context, id uuid.UUID) (*omni.Inbound
 	if err != nil {
 		return nil, fmt.Errorf("reading message %s: %w", id, err)
 	}
-	m, err := newInboundMessage(id, r)
+	m, err := s.newInboundMessage(ctx, id, r)
 	if err != nil {
 		return nil, err
 	}
@@ -39,7 +39,7 @@ func (s *Store) InboundMessage(ctx context.Context, id uuid.UUID) (*omni.Inbound
 	return m, nil
 }
 
-func newInboundMessage(id uuid.UUID, r dbsqlc.InboundMessageRow) (*omni.InboundMessage, error) {
+func (s *Store) newInboundMessage(ctx context.Context, id uuid.UUID, r dbsqlc.InboundMessageRow) (*omni.InboundMessage, error) {
 	m := &omni.InboundMessage{ID: id, PersonID: r.PersonID, Status: omni.Status(r.Status), Kind: message.Kind(r.Kind), FromMe: r.FromMe,
 		SenderID: r.SenderPlatformID, Text: r.Text, TargetExternalID: r.ReplyToExternal, SentAt: deref(r.SentAt)}
 	if r.AccessDecision != nil {
@@ -47,7 +47,7 @@ func newInboundMessage(id uuid.UUID, r dbsqlc.InboundMessageRow) (*omni.InboundM
 	}
 	if len(r.Question) > 0 {
 		var err error
-		if m.Question, err = newAccessQuestion(r.Question); err != nil {
+		if m.Question, err = s.newAccessQuestion(ctx, r.Question); err != nil {
 			return nil, err
 		}
 	}

@@ -23,6 +23,7 @@ type Store struct {
 	batches  *otter.Cache[batchKey, []byte]                // see TurnBatch
 	inbound  *otter.Cache[uuid.UUID, *omni.InboundMessage] // see InboundMessage
 	contacts *otter.Cache[uuid.UUID, contact]              // see claim
+	rules    *otter.Cache[uuid.UUID, knownRule]            // see accessRules
 }
 
 // Open connects to Postgres and checks that it answers. maxConns ≤ 0 leaves
@@ -55,6 +56,7 @@ func Open(ctx context.Context, url string, maxConns int32) (*Store, error) {
 		batches:  otter.Must(&otter.Options[batchKey, []byte]{MaximumSize: 4096}),
 		inbound:  otter.Must(&otter.Options[uuid.UUID, *omni.InboundMessage]{MaximumSize: 4096}),
 		contacts: otter.Must(&otter.Options[uuid.UUID, contact]{MaximumSize: 65536}),
+		rules:    otter.Must(&otter.Options[uuid.UUID, knownRule]{MaximumSize: 16384}),
 	}, nil
 }
 
