@@ -2,11 +2,8 @@ package v1
 
 import (
 	"context"
-	"encoding/json"
 	"net/http"
-	"reflect"
 
-	"github.com/danielgtaylor/huma/v2"
 	"github.com/google/uuid"
 
 	"github.com/omnihub/omni/internal/control"
@@ -31,16 +28,6 @@ type checkAccess struct{ Body control.AccessCheckRequest }
 
 type decidePairing struct{ Body control.PairingRequest }
 
-// RuleBody is read raw: which fields are there decides what is changed.
-type RuleBody struct {
-	RawBody []byte `contentType:"application/json"`
-}
-
-type patchRule struct {
-	ByID
-	RuleBody
-}
-
 const tagAccess, accessRead, accessWrite = "access", "access:read", "access:write"
 
 func (r *routes) access() {
@@ -50,7 +37,12 @@ func (r *routes) access() {
 			return manyOf(r.Access.List(ctx, who, omni.AccessRuleFilter{InstanceID: in.InstanceID, PersonID: in.PersonID,
 				Type: in.Type, Source: in.Source}, in.control()))
 		})
-	r.changeRules()
+	addCreate[control.AccessRuleInput](r, endpoint{id: "create-access-rule", method: http.MethodPost, path: "/access/rules", tag: tagAccess,
+		scope: accessWrite, summary: "Create an access rule", doc: "The very next message is decided by it.", status: http.StatusCreated},
+		r.Access.Create)
+	addPatch[control.AccessRuleInput](r, endpoint{id: "update-access-rule", method: http.MethodPatch, path: "/access/rules/{id}", tag: tagAccess,
+		scope: accessWrite, summary: "Change an access rule", doc: "A JSON merge patch: fields left out stay, null takes one away."},
+		r.Access.Patch)
 	add(r, endpoint{id: "get-access-rule", method: http.MethodGet, path: "/access/rules/{id}", tag: tagAccess, scope: accessRead,
 		summary: "Read an access rule"},
 		func(ctx context.Context, who *omni.APIKey, in *ByID) (*one[omni.AccessRule], error) {
@@ -79,31 +71,4 @@ func (r *routes) access() {
 		func(ctx context.Context, who *omni.APIKey, in *decidePairing) (*one[omni.Pairing], error) {
 			return oneOf(r.Access.Pair(ctx, who, in.Body))
 		})
-}
-
-// changeRules registers the operations whose body is a rule of which any part
-// may be missing.
-func (r *routes) changeRules() {
-	registry := r.api.OpenAPI().Components.Schemas
-	schema := registry.Schema(reflect.TypeFor[control.AccessRuleInput](), true, "AccessRuleInput")
-	check := func(body json.RawMessage) error { return checkBody(registry, schema, body) }
-	create := endpoint{id: "create-access-rule", method: http.MethodPost, path: "/access/rules", tag: tagAccess, scope: accessWrite,
-		summary: "Create an access rule", doc: "The very next message is decided by it.", status: http.StatusCreated, body: &huma.RequestBody{Required: true, Content: map[string]*huma.MediaType{}}}
-	add(r, create, func(ctx context.Context, who *omni.APIKey, in *RuleBody) (*one[omni.AccessRule], error) {
-		if err := check(in.RawBody); err != nil {
-			return nil, err
-		}
-		return oneOf(r.Access.Create(ctx, who, in.RawBody))
-	})
-	patch := endpoint{id: "update-access-rule", method: http.MethodPatch, path: "/access/rules/{id}", tag: tagAccess, scope: accessWrite,
-		summary: "Change an access rule", doc: "A JSON merge patch: fields left out stay, null takes one away.",
-		body: &huma.RequestBody{Required: true, Content: map[string]*huma.MediaType{}}}
-	add(r, patch, func(ctx context.Context, who *omni.APIKey, in *patchRule) (*one[omni.AccessRule], error) {
-		if err := check(in.RawBody); err != nil {
-			return nil, err
-		}
-		return oneOf(r.Access.Patch(ctx, who, in.ID.UUID, in.RawBody))
-	})
-	create.body.Content["application/json"] = &huma.MediaType{Schema: schema}
-	patch.body.Content["application/json"] = &huma.MediaType{Schema: schema}
 }

@@ -2,25 +2,11 @@ package v1
 
 import (
 	"context"
-	"encoding/json"
 	"net/http"
-	"reflect"
-
-	"github.com/danielgtaylor/huma/v2"
 
 	"github.com/omnihub/omni/internal/control"
 	"github.com/omnihub/omni/internal/omni"
 )
-
-// AgentBody is read raw: which fields are there decides what is changed.
-type AgentBody struct {
-	RawBody []byte `contentType:"application/json"`
-}
-
-type patchAgent struct {
-	ByID
-	AgentBody
-}
 
 type testAgent struct {
 	ByID
@@ -34,17 +20,17 @@ func (r *routes) agents() {
 		func(ctx context.Context, who *omni.APIKey, in *Paging) (*many[control.Agent], error) {
 			return manyOf(r.Agents.List(ctx, who, in.control()))
 		})
-	r.addAgentBody(endpoint{id: "create-agent", method: http.MethodPost, path: "/agents", tag: tag, scope: write,
+	addCreate[control.NamedAgentInput](r, endpoint{id: "create-agent", method: http.MethodPost, path: "/agents", tag: tag, scope: write,
 		summary: "Create an agent", doc: "A name, and the fields of an instance's agent. Fields left out take their defaults.",
-		status: http.StatusCreated})
+		status: http.StatusCreated}, r.Agents.Create)
 	add(r, endpoint{id: "get-agent", method: http.MethodGet, path: "/agents/{id}", tag: tag, scope: read,
 		summary: "Read an agent, and how it did of late"},
 		func(ctx context.Context, who *omni.APIKey, in *ByID) (*one[control.Agent], error) {
 			return oneOf(r.Agents.Get(ctx, who, in.ID.UUID))
 		})
-	r.addAgentBody(endpoint{id: "update-agent", method: http.MethodPatch, path: "/agents/{id}", tag: tag, scope: write,
+	addPatch[control.NamedAgentInput](r, endpoint{id: "update-agent", method: http.MethodPatch, path: "/agents/{id}", tag: tag, scope: write,
 		summary: "Change an agent", doc: "A JSON merge patch: fields left out stay, null puts one back to its default, ••• leaves the key " +
-			"as it is. It holds for the next turn. The key must be given again where provider or apiUrl change."})
+			"as it is. It holds for the next turn. The key must be given again where provider or apiUrl change."}, r.Agents.Patch)
 	add(r, endpoint{id: "delete-agent", method: http.MethodDelete, path: "/agents/{id}", tag: tag, scope: write,
 		summary: "Delete an agent", doc: "409 agent_in_use while a route or an instance names it. A turn that it was to answer fails with a dead letter.",
 		status: http.StatusNoContent},
@@ -57,29 +43,4 @@ func (r *routes) agents() {
 		func(ctx context.Context, who *omni.APIKey, in *testAgent) (*one[control.AgentTest], error) {
 			return oneOf(r.Agents.Test(ctx, who, in.ID.UUID, in.Body))
 		})
-}
-
-// addAgentBody registers an operation whose body is a NamedAgentInput of which
-// any part may be missing.
-func (r *routes) addAgentBody(e endpoint) {
-	registry := r.api.OpenAPI().Components.Schemas
-	schema := registry.Schema(reflect.TypeFor[control.NamedAgentInput](), true, "NamedAgentInput")
-	e.body = &huma.RequestBody{Required: true, Content: map[string]*huma.MediaType{}}
-	check := func(body json.RawMessage) error { return checkBody(registry, schema, body) }
-	if e.method == http.MethodPost {
-		add(r, e, func(ctx context.Context, who *omni.APIKey, in *AgentBody) (*one[control.Agent], error) {
-			if err := check(in.RawBody); err != nil {
-				return nil, err
-			}
-			return oneOf(r.Agents.Create(ctx, who, in.RawBody))
-		})
-	} else {
-		add(r, e, func(ctx context.Context, who *omni.APIKey, in *patchAgent) (*one[control.Agent], error) {
-			if err := check(in.RawBody); err != nil {
-				return nil, err
-			}
-			return oneOf(r.Agents.Patch(ctx, who, in.ID.UUID, in.RawBody))
-		})
-	}
-	e.body.Content["application/json"] = &huma.MediaType{Schema: schema}
 }

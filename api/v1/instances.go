@@ -2,11 +2,7 @@ package v1
 
 import (
 	"context"
-	"encoding/json"
 	"net/http"
-	"reflect"
-
-	"github.com/danielgtaylor/huma/v2"
 
 	"github.com/omnihub/omni/internal/control"
 	"github.com/omnihub/omni/internal/omni"
@@ -18,16 +14,6 @@ type listInstances struct {
 	Status  string `query:"status" enum:"active,inactive,connecting,error,needs_login"`
 }
 
-// InstanceBody is read raw: which fields are there decides what is changed.
-type InstanceBody struct {
-	RawBody []byte `contentType:"application/json"`
-}
-
-type patchInstance struct {
-	ByID
-	InstanceBody
-}
-
 func (r *routes) instances() {
 	const tag, read, write = "instances", "instances:read", "instances:write"
 	add(r, endpoint{id: "list-instances", method: http.MethodGet, path: "/instances", tag: tag, scope: read,
@@ -35,17 +21,17 @@ func (r *routes) instances() {
 		func(ctx context.Context, who *omni.APIKey, in *listInstances) (*many[control.Instance], error) {
 			return manyOf(r.Instances.List(ctx, who, omni.InstanceFilter{Channel: in.Channel, Status: in.Status}, in.control()))
 		})
-	r.addInstanceBody(endpoint{id: "create-instance", method: http.MethodPost, path: "/instances", tag: tag, scope: write,
+	addCreate[control.InstanceInput](r, endpoint{id: "create-instance", method: http.MethodPost, path: "/instances", tag: tag, scope: write,
 		summary: "Create an instance", doc: "It connects by itself. Fields left out take their defaults.",
-		status: http.StatusCreated})
+		status: http.StatusCreated}, r.Instances.Create)
 	add(r, endpoint{id: "get-instance", method: http.MethodGet, path: "/instances/{id}", tag: tag, scope: read,
 		summary: "Read an instance"},
 		func(ctx context.Context, who *omni.APIKey, in *ByID) (*one[control.Instance], error) {
 			return oneOf(r.Instances.Get(ctx, who, in.ID.UUID))
 		})
-	r.addInstanceBody(endpoint{id: "update-instance", method: http.MethodPatch, path: "/instances/{id}", tag: tag,
+	addPatch[control.InstanceInput](r, endpoint{id: "update-instance", method: http.MethodPatch, path: "/instances/{id}", tag: tag,
 		scope: write, summary: "Change an instance",
-		doc: "A JSON merge patch: fields left out stay, null puts one back to its default, ••• leaves a secret as it is."})
+		doc: "A JSON merge patch: fields left out stay, null puts one back to its default, ••• leaves a secret as it is."}, r.Instances.Patch)
 	add(r, endpoint{id: "delete-instance", method: http.MethodDelete, path: "/instances/{id}", tag: tag, scope: write,
 		summary: "Delete an instance", doc: "What it recorded stays.", status: http.StatusNoContent},
 		func(ctx context.Context, who *omni.APIKey, in *ByID) (*none, error) {
@@ -72,29 +58,4 @@ func (r *routes) instanceAction(verb, summary string, do func(context.Context, *
 		func(ctx context.Context, who *omni.APIKey, in *ByID) (*one[control.Instance], error) {
 			return oneOf(do(ctx, who, in.ID.UUID))
 		})
-}
-
-// addInstanceBody registers an operation whose body is an InstanceInput of
-// which any part may be missing.
-func (r *routes) addInstanceBody(e endpoint) {
-	registry := r.api.OpenAPI().Components.Schemas
-	schema := registry.Schema(reflect.TypeFor[control.InstanceInput](), true, "InstanceInput")
-	e.body = &huma.RequestBody{Required: true, Content: map[string]*huma.MediaType{}}
-	check := func(body json.RawMessage) error { return checkBody(registry, schema, body) }
-	if e.method == http.MethodPost {
-		add(r, e, func(ctx context.Context, who *omni.APIKey, in *InstanceBody) (*one[control.Instance], error) {
-			if err := check(in.RawBody); err != nil {
-				return nil, err
-			}
-			return oneOf(r.Instances.Create(ctx, who, in.RawBody))
-		})
-	} else {
-		add(r, e, func(ctx context.Context, who *omni.APIKey, in *patchInstance) (*one[control.Instance], error) {
-			if err := check(in.RawBody); err != nil {
-				return nil, err
-			}
-			return oneOf(r.Instances.Patch(ctx, who, in.ID.UUID, in.RawBody))
-		})
-	}
-	e.body.Content["application/json"] = &huma.MediaType{Schema: schema}
 }
