@@ -4,7 +4,6 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
-	"sync"
 	"testing"
 	"time"
 
@@ -72,11 +71,9 @@ func (w *world) say(e omni.Envelope, f omni.TurnView, workflow, text string) {
 	require.Equal(w.t, 1, n)
 }
 
-func (w *world) part(e omni.Envelope, f omni.TurnView, workflow string) omni.PartClaim {
+func (w *world) part(e omni.Envelope, f omni.TurnView, workflow string) (c omni.PartClaim) {
 	w.t.Helper()
-	c, err := w.ClaimPart(w.t.Context(), omni.ClaimParams{ChatID: e.ChatID(), TurnID: f.TurnID.UUID, WorkflowID: workflow,
-		Epoch: f.Epoch, Sender: "me/1/1", TTL: time.Hour, StartedAt: time.Now()})
-	require.NoError(w.t, err)
+	require.NoError(w.t, w.claims(e, f, workflow, "me/1/1", &c)(w.t.Context()))
 	return c
 }
 
@@ -422,17 +419,8 @@ func TestFollowUpClaimRacesWithAMessage(t *testing.T) {
 		w.say(e, f, workflow, "still there?")
 		next := w.inbound(chat, "ana", fmt.Sprint("n", i), "yes")
 		var part omni.PartClaim
-		var wg sync.WaitGroup
-		start := make(chan struct{})
-		wg.Go(func() {
-			<-start
-			if err := w.Record(context.WithoutCancel(t.Context()), []omni.Envelope{next}, 0); err != nil {
-				t.Error(err)
-			}
-		})
-		wg.Go(func() { <-start; part = w.part(e, f, workflow) })
-		close(start)
-		wg.Wait()
+		atOnce(t, func(ctx context.Context) error { return w.Record(ctx, []omni.Envelope{next}, 0) },
+			w.claims(e, f, workflow, "me/1/1", &part))
 		if part.State == "claimed" {
 			sent++
 			require.Less(t, w.eventSeq(part.MessageID, "message.sending"), w.eventSeq(next.MessageID, "message.received"),

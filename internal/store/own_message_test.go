@@ -4,7 +4,6 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
-	"sync"
 	"testing"
 	"time"
 
@@ -266,21 +265,10 @@ func TestOwnMessageAgainstAClaim(t *testing.T) {
 		v := w.join(e, 0)
 		w.answer(e, v, "one")
 		own := w.own(chat, chat+"-p1", "me")
-		ctx := context.WithoutCancel(t.Context())
-		var (
-			wg    sync.WaitGroup
-			claim omni.PartClaim
-			got   omni.OwnMessage
-			errs  [2]error
-		)
-		wg.Go(func() {
-			claim, errs[0] = w.ClaimPart(ctx, omni.ClaimParams{ChatID: e.ChatID(), TurnID: v.TurnID.UUID, WorkflowID: workflowOf(e),
-				Epoch: v.Epoch, Sender: "me/1/1", TTL: time.Hour, StartedAt: time.Now()})
-		})
-		wg.Go(func() { got, errs[1] = w.RecordOwn(ctx, &own, time.Hour) })
-		wg.Wait()
-		require.NoError(t, errs[0])
-		require.NoError(t, errs[1])
+		var claim omni.PartClaim
+		var got omni.OwnMessage
+		atOnce(t, w.claims(e, v, workflowOf(e), "me/1/1", &claim),
+			func(ctx context.Context) (err error) { got, err = w.RecordOwn(ctx, &own, time.Hour); return err })
 		outcomes[claim.State]++
 		if claim.State == "claimed" {
 			require.Equal(t, omni.OwnMessageWait, got.State)

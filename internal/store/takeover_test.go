@@ -3,7 +3,6 @@ package store_test
 import (
 	"context"
 	"fmt"
-	"sync"
 	"testing"
 	"time"
 
@@ -118,24 +117,15 @@ func TestTakeoverAgainstEverything(t *testing.T) {
 		second := w.receive(chat, "ana", chat+"m2", "two")
 		v2 := w.joinBusy(second, 0)
 		third := w.receive(chat, "ana", chat+"m3", "three")
-		ctx := context.WithoutCancel(t.Context())
 		yield, join := w.yieldParams(second, v2, v1.TurnID.UUID), w.joinParams(third, 0)
-		var (
-			wg    sync.WaitGroup
-			claim omni.PartClaim
-			errs  [4]error
-		)
-		wg.Go(func() {
-			claim, errs[0] = w.ClaimPart(ctx, omni.ClaimParams{ChatID: first.ChatID(), TurnID: v1.TurnID.UUID, WorkflowID: workflowOf(first),
-				Epoch: v1.Epoch, Sender: "me/1/1", TTL: time.Hour, StartedAt: time.Now()})
-		})
-		wg.Go(func() { _, errs[1] = w.YieldTurn(ctx, yield) })
-		wg.Go(func() { _, errs[2] = w.JoinTurn(ctx, join) })
-		wg.Go(func() { _, errs[3] = w.TakeoverChat(ctx, first.ChatID(), omni.Takeover{Reason: "by call"}) })
-		wg.Wait()
-		for _, err := range errs {
-			require.NoError(t, err)
-		}
+		var claim omni.PartClaim
+		atOnce(t, w.claims(first, v1, workflowOf(first), "me/1/1", &claim),
+			func(ctx context.Context) error { _, err := w.YieldTurn(ctx, yield); return err },
+			func(ctx context.Context) error { _, err := w.JoinTurn(ctx, join); return err },
+			func(ctx context.Context) error {
+				_, err := w.TakeoverChat(ctx, first.ChatID(), omni.Takeover{Reason: "by call"})
+				return err
+			})
 		if claim.State == "claimed" {
 			claimed++
 			w.receipt(first, v1, claim, "sent")

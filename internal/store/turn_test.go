@@ -2,7 +2,9 @@ package store_test
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"sync"
 	"testing"
 	"time"
 
@@ -98,12 +100,36 @@ func (w *world) answer(e omni.Envelope, v omni.TurnView, parts ...string) (strin
 	return state, n
 }
 
-func (w *world) claim(e omni.Envelope, v omni.TurnView, sender string) omni.PartClaim {
+func (w *world) claim(e omni.Envelope, v omni.TurnView, sender string) (c omni.PartClaim) {
 	w.t.Helper()
-	c, err := w.ClaimPart(w.t.Context(), omni.ClaimParams{ChatID: e.ChatID(), TurnID: v.TurnID.UUID, WorkflowID: workflowOf(e),
-		Epoch: v.Epoch, Sender: sender, TTL: time.Hour, StartedAt: time.Now()})
-	require.NoError(w.t, err)
+	require.NoError(w.t, w.claims(e, v, workflowOf(e), sender, &c)(w.t.Context()))
 	return c
+}
+
+// claims is a claim of the turn's next part, by the workflow that holds it.
+func (w *world) claims(e omni.Envelope, v omni.TurnView, workflow, sender string, into *omni.PartClaim) func(ctx context.Context) error {
+	return func(ctx context.Context) (err error) {
+		*into, err = w.ClaimPart(ctx, omni.ClaimParams{ChatID: e.ChatID(), TurnID: v.TurnID.UUID, WorkflowID: workflow,
+			Epoch: v.Epoch, Sender: sender, TTL: time.Hour, StartedAt: time.Now()})
+		return err
+	}
+}
+
+// atOnce lets all run at the same moment. None may fail.
+func atOnce(t *testing.T, all ...func(ctx context.Context) error) {
+	t.Helper()
+	ctx, start := context.WithoutCancel(t.Context()), make(chan struct{})
+	errs := make([]error, len(all))
+	var wg sync.WaitGroup
+	for i, fn := range all {
+		wg.Go(func() {
+			<-start
+			errs[i] = fn(ctx)
+		})
+	}
+	close(start)
+	wg.Wait()
+	require.NoError(t, errors.Join(errs...))
 }
 
 func (w *world) receipt(e omni.Envelope, v omni.TurnView, c omni.PartClaim, status string) (bool, []string) {

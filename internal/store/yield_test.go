@@ -3,7 +3,6 @@ package store_test
 import (
 	"context"
 	"fmt"
-	"sync"
 	"testing"
 	"time"
 
@@ -268,22 +267,11 @@ func TestYieldAgainstTheClaimOfTheLastPart(t *testing.T) {
 		w.answer(first, v1, "only")
 		second := w.receive(chat, "ana", chat+"m2", "two")
 		v2 := w.joinBusy(second, 0)
-		ctx := context.WithoutCancel(t.Context())
-		var (
-			wg      sync.WaitGroup
-			claim   omni.PartClaim
-			yielded omni.TurnView
-			errs    [2]error
-		)
-		wg.Go(func() {
-			claim, errs[0] = w.ClaimPart(ctx, omni.ClaimParams{ChatID: first.ChatID(), TurnID: v1.TurnID.UUID, WorkflowID: workflowOf(first),
-				Epoch: v1.Epoch, Sender: "me/1/1", TTL: time.Hour, StartedAt: time.Now()})
-		})
 		p := w.yieldParams(second, v2, v1.TurnID.UUID)
-		wg.Go(func() { yielded, errs[1] = w.YieldTurn(ctx, p) })
-		wg.Wait()
-		require.NoError(t, errs[0])
-		require.NoError(t, errs[1])
+		var claim omni.PartClaim
+		var yielded omni.TurnView
+		atOnce(t, w.claims(first, v1, workflowOf(first), "me/1/1", &claim),
+			func(ctx context.Context) (err error) { yielded, err = w.YieldTurn(ctx, p); return err })
 		outcomes[claim.State]++
 		switch claim.State {
 		case "claimed":

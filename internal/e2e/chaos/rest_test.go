@@ -18,19 +18,26 @@ const (
 	restWithin      = 45 * time.Second
 )
 
-// calmLoad lets people write as fast as they can for a while, when nothing is
-// wrong, and waits until everything is answered.
-func (g *ground) calmLoad(l *load, chats int) {
+// calmLoad lets people write as fast as they can, when nothing is wrong, until
+// the hub took enough that a goroutine left by each message would be seen; it
+// waits until all are answered, and returns how many they were.
+func (g *ground) calmLoad(l *load, chats int) int {
 	g.t.Helper()
-	ctx, cancel := context.WithTimeout(g.t.Context(), calmFor)
-	defer cancel()
-	l.run(ctx, chats, calmBetween)
+	before := l.taken()
+	for l.taken() < before+calmMessages {
+		ctx, cancel := context.WithTimeout(g.t.Context(), calmFor)
+		l.run(ctx, chats, calmBetween)
+		cancel()
+		require.NoError(g.t, g.t.Context().Err())
+	}
 	g.quiet(settledWithin)
+	return l.taken() - before
 }
 
 const (
-	calmFor     = 3 * time.Second
-	calmBetween = 300 * time.Millisecond
+	calmFor      = 3 * time.Second
+	calmBetween  = 300 * time.Millisecond
+	calmMessages = 3 * spareGoroutines
 )
 
 // goroutines is how many the hub has now, as it says itself.
