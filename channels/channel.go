@@ -192,8 +192,9 @@ type PageDeps struct {
 
 // History reads the stored messages of one chat, for a page that reconnects.
 type History interface {
-	// Since returns the visible messages of the platform chat recorded after
-	// the given Omni message id ("" for the newest limit), oldest first.
+	// Since returns the visible messages of the platform chat from the given
+	// Omni message id on ("" for the newest limit), oldest first, as they read
+	// now; what was deleted since is in it without its content.
 	Since(ctx context.Context, chatID, afterMessageID string, limit int) ([]HistoryItem, error)
 }
 
@@ -205,6 +206,7 @@ type HistoryItem struct {
 	Part      message.Part    `json:"part"`
 	ClientID  string          `json:"clientId,omitempty"` // inbound: the platform event id
 	CreatedAt time.Time       `json:"createdAt"`
+	Deleted   bool            `json:"deleted,omitempty"`
 }
 
 // Typer is implemented by sessions that can show a typing indicator.

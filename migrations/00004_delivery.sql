@@ -92,6 +92,7 @@ BEGIN
     SELECT * INTO m FROM messages
     WHERE turn_id = p_turn AND direction = 'outbound' AND status NOT IN ('sent', 'delivered', 'read')
       AND NOT (p_skip_unknown AND status = 'unknown')
+      AND NOT (kind = 'reaction' AND status = 'failed') -- the words, and what else is wanted, do not depend on an emoji
     ORDER BY part_index LIMIT 1;
     v.sent := 0;
     IF m.part_index IS DISTINCT FROM 0 THEN

@@ -38,7 +38,7 @@ func (c *call) live(ctx context.Context, req *omni.AgentRequest) *liveAnswer {
 		if tell != nil {
 			tell(text)
 		}
-		w.Hear(text)
+		w.Hear(omni.CleanText(text)) // as the whole answer will be
 	}
 	return &liveAnswer{LiveWriter: w, call: c}
 }

@@ -230,8 +230,13 @@ func (d *delivery) postpone(ctx context.Context, c omni.PartClaim, send *channel
 	return activities.SendOutput{}, false, again(send.Error(), wait)
 }
 
+// failed ends a part, and with it the reply; of a reaction that the platform
+// does not take, only that.
 func (d *delivery) failed(ctx context.Context, c omni.PartClaim, send *channels.SendError) (activities.SendOutput, bool, error) {
 	_, _, err := d.receipt(ctx, c, omni.ReceiptParams{Status: string(omni.StatusFailed), Error: send.Error()})
+	if d.reacts(c) && send.Kind != channels.ErrBadCredentials {
+		return activities.SendOutput{}, err == nil, err
+	}
 	return activities.SendOutput{Outcome: activities.OutcomeFailed, Sent: c.Sent, Error: send.Error()}, false, err
 }
 

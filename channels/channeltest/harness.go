@@ -97,6 +97,8 @@ func Run(t *testing.T, h Harness) {
 		{"sends with receipts", testSend},
 		{"sends the same key once", testIdempotentSend},
 		{"edits and deletes", testEditDelete},
+		{"edits again and again", testRepeatedEdits},
+		{"refuses edits it cannot make", testRefusedEdits},
 		{"shows typing", testTyping},
 		{"sends nothing after its stop", testSendAfterStop},
 		{"refuses content it cannot send", testUnsupported},

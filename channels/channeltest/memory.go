@@ -176,7 +176,18 @@ func (h *History) OnRead(fn func()) {
 	h.read = fn
 }
 
-// Since returns the messages after an id, or the newest, oldest first.
+// Edit replaces what a message says, or marks it as deleted.
+func (h *History) Edit(chatID string, item channels.HistoryItem) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	for i, it := range h.items[chatID] {
+		if it.ID == item.ID {
+			h.items[chatID][i] = item
+		}
+	}
+}
+
+// Since returns the messages from an id on, or the newest, oldest first.
 func (h *History) Since(_ context.Context, chatID, after string, limit int) ([]channels.HistoryItem, error) {
 	h.mu.Lock()
 	fn := h.read
@@ -191,9 +202,13 @@ func (h *History) Since(_ context.Context, chatID, after string, limit int) ([]c
 	}
 	items := h.items[chatID]
 	if after == "" {
-		return slices.Clone(items[max(0, len(items)-limit):]), nil
+		items = slices.DeleteFunc(slices.Clone(items), func(it channels.HistoryItem) bool { return it.Deleted })
+		return items[max(0, len(items)-limit):], nil
 	}
 	i := slices.IndexFunc(items, func(it channels.HistoryItem) bool { return it.ID == after })
-	items = items[i+1:]
+	if i < 0 {
+		return nil, nil
+	}
+	items = items[i:]
 	return slices.Clone(items[:min(limit, len(items))]), nil
 }

@@ -34,7 +34,7 @@ func (Channel) Info() channels.Info {
 		Capabilities: channels.Capabilities{
 			Send:           message.ContentTypes(),
 			Receive:        message.Kinds(),
-			MaxTextLength:  1 << 20,
+			MaxTextLength:  maxSent,
 			LengthUnit:     channels.UnitBytes,
 			Markup:         channels.MarkupVerbatim,
 			IdempotentSend: true,

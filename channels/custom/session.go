@@ -20,6 +20,7 @@ import (
 )
 
 const (
+	maxSent        = 1 << 20          // bytes of one text
 	callTimeout    = 15 * time.Second // of one callback, where the caller's context allows more
 	maxAnswer      = 64 << 10         // bytes read of a callback's answer
 	maxErrorDetail = 300              // bytes of it quoted in a reason
@@ -82,7 +83,11 @@ func (s *session) Send(ctx context.Context, out message.Outbound) (message.Recei
 // Edit posts the new content of a message, named by targetId.
 func (s *session) Edit(ctx context.Context, out message.Outbound) (message.Receipt, error) {
 	out.Kind = message.KindEdit
-	return s.post(ctx, out)
+	r, err := s.post(ctx, out)
+	if err == nil {
+		r.ExternalID = out.TargetID // whatever the program counts edits by
+	}
+	return r, err
 }
 
 // Delete posts that a message, named by targetId, is to go.
@@ -112,6 +117,9 @@ func (s *session) post(ctx context.Context, out message.Outbound) (message.Recei
 	}
 	if s.callbackURL == "" {
 		return message.Receipt{}, rejected("channelConfig.callbackUrl is not set: this instance can only receive")
+	}
+	if n := len(out.Content.Text); n > maxSent {
+		return message.Receipt{}, &channels.SendError{Kind: channels.ErrTooLarge, Certain: true, Reason: fmt.Sprintf("the text has %d bytes, more than %d", n, maxSent)}
 	}
 	if out.Key == "" {
 		out.Key = out.ID

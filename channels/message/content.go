@@ -25,6 +25,8 @@ func ContentTypes() []ContentType {
 }
 
 // Content is what a message says. Text is the body, or the caption of media.
+// Buttons are those offered; of what comes in, the one that was pressed, and
+// Text is what it says.
 type Content struct {
 	Type     ContentType `json:"type,omitempty"`
 	Text     string      `json:"text,omitempty"`

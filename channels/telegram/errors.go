@@ -91,6 +91,22 @@ func isGone(err error) bool {
 	return errors.Is(err, bot.ErrorBadRequest) && strings.Contains(err.Error(), "message to delete not found")
 }
 
+// isUnfetchable: Telegram fetches URLs itself, up to its own sizes, and looks at
+// what it gets.
+func isUnfetchable(err error) bool {
+	if !errors.Is(err, bot.ErrorBadRequest) {
+		return false
+	}
+	text := strings.ToLower(err.Error())
+	for _, said := range []string{"failed to get http url content", "wrong file identifier/http url specified", "wrong type of the web page content",
+		"webpage_curl_failed", "webpage_media_empty", "image_process_failed", "photo_invalid_dimensions"} {
+		if strings.Contains(text, said) {
+			return true
+		}
+	}
+	return false
+}
+
 func isCaption(err error) bool {
 	return errors.Is(err, bot.ErrorBadRequest) && strings.Contains(err.Error(), "there is no text in the message to edit")
 }

@@ -38,9 +38,11 @@ func parseChat(id string) (chatRef, error) {
 // messageID names a message within the bot: Telegram counts them per chat.
 func messageID(chat int64, msg int) string { return fmt.Sprintf("%d:%d", chat, msg) }
 
-// parseMessageID reads what messageID wrote.
+// parseMessageID reads what messageID wrote. Of a pressed button, whose id goes
+// on behind it, it is the message that the button is under.
 func parseMessageID(id string) (chat int64, msg int, err error) {
 	c, m, ok := strings.Cut(id, ":")
+	m, _, _ = strings.Cut(m, ":")
 	if ok {
 		if chat, err = strconv.ParseInt(c, 10, 64); err == nil {
 			msg, err = strconv.Atoi(m)

@@ -44,6 +44,10 @@ func convert(raw []byte, me account) (updateID int64, events []message.Inbound, 
 		}
 	case u.MessageReaction != nil:
 		events = convertReaction(u.ID, u.MessageReaction)
+	case u.CallbackQuery != nil:
+		if in, ok := convertPress(u.CallbackQuery); ok {
+			events = append(events, in)
+		}
 	}
 	return u.ID, events, nil
 }

@@ -27,9 +27,10 @@ func (s *session) attempt(ctx context.Context, call func(ctx context.Context) er
 	return raw, s.api.classify(raw, wire, got)
 }
 
-// Send sends one bubble. Where Telegram certainly refused it, two things are
+// Send sends one bubble. Where Telegram certainly refused it, three things are
 // put right in the same call: markup that it cannot parse goes out as plain
-// text, and a group that became a supergroup is written to under its new id.
+// text, an attachment that it cannot fetch or show as a link, and a group that
+// became a supergroup is written to under its new id.
 func (s *session) Send(ctx context.Context, out message.Outbound) (message.Receipt, error) {
 	to, err := s.prepare(out)
 	if err != nil {
@@ -38,6 +39,11 @@ func (s *session) Send(ctx context.Context, out message.Outbound) (message.Recei
 	sent, raw, typed := s.send(ctx, to, out, models.ParseModeHTML)
 	if migrated, ok := errors.AsType[*bot.MigrateError](raw); ok {
 		to = chatRef{chat: int64(migrated.MigrateToChatID)}
+		sent, raw, typed = s.send(ctx, to, out, models.ParseModeHTML)
+	}
+	if raw != nil && isUnfetchable(raw) && len(out.Content.Media) > 0 {
+		s.deps.Log.Info("telegram: sending a link, for Telegram cannot show what is behind it", "error", s.api.reason(raw))
+		out.Content = asLinks(out.Content)
 		sent, raw, typed = s.send(ctx, to, out, models.ParseModeHTML)
 	}
 	if raw != nil && isBadMarkup(raw) {
@@ -88,8 +94,12 @@ type sendCall func(ctx context.Context) (*models.Message, error)
 // callFor chooses the method for a content.
 func (s *session) callFor(to chatRef, out message.Outbound, mode models.ParseMode) (sendCall, error) {
 	c, reply, b := out.Content, replyTo(out, to), s.api.bot
+	markup, err := keyboard(c.Buttons)
+	if err != nil {
+		return nil, err
+	}
 	if len(c.Media) > 0 {
-		return s.mediaCall(to, c, reply, mode)
+		return s.mediaCall(to, c, reply, markup, mode)
 	}
 	switch {
 	case c.Type == message.TypeLocation && c.Location != nil:
@@ -106,13 +116,13 @@ func (s *session) callFor(to chatRef, out message.Outbound, mode models.ParseMod
 		}
 		return func(ctx context.Context) (*models.Message, error) { return b.SendPoll(ctx, p) }, nil
 	case c.Type == message.TypeText || c.Type == message.TypeButtons:
+		if strings.TrimSpace(c.Text) == "" && len(c.Buttons) > 0 {
+			c.Text = html.EscapeString(labels(c.Buttons))
+		}
 		if strings.TrimSpace(c.Text) == "" {
 			return nil, refuse(channels.ErrRejected, "the text is empty")
 		}
-		p := &bot.SendMessageParams{ChatID: to.chat, MessageThreadID: to.topic, Text: c.Text, ParseMode: mode, ReplyParameters: reply}
-		if len(c.Buttons) > 0 {
-			p.ReplyMarkup = keyboard(c.Buttons)
-		}
+		p := &bot.SendMessageParams{ChatID: to.chat, MessageThreadID: to.topic, Text: c.Text, ParseMode: mode, ReplyParameters: reply, ReplyMarkup: markup}
 		return func(ctx context.Context) (*models.Message, error) { return b.SendMessage(ctx, p) }, nil
 	default:
 		return nil, refuse(channels.ErrRejected, fmt.Sprintf("the content of type %q is empty", c.Type))
@@ -133,15 +143,6 @@ func (s *session) locationCall(to chatRef, c message.Content, reply *models.Repl
 	p := &bot.SendVenueParams{ChatID: to.chat, MessageThreadID: to.topic, Latitude: c.Location.Latitude,
 		Longitude: c.Location.Longitude, Title: c.Location.Name, Address: address, ReplyParameters: reply}
 	return func(ctx context.Context) (*models.Message, error) { return b.SendVenue(ctx, p) }
-}
-
-// keyboard offers buttons whose press sends their text as a message.
-func keyboard(buttons []message.Button) *models.ReplyKeyboardMarkup {
-	k := &models.ReplyKeyboardMarkup{OneTimeKeyboard: true, ResizeKeyboard: true}
-	for _, b := range buttons {
-		k.Keyboard = append(k.Keyboard, []models.KeyboardButton{{Text: b.Text}})
-	}
-	return k
 }
 
 // replyTo quotes a message. A quote that cannot be made does not hold the

@@ -29,15 +29,20 @@ func (s *session) Edit(ctx context.Context, out message.Outbound) (message.Recei
 	if err != nil {
 		return message.Receipt{}, err
 	}
-	mode, text := models.ParseModeHTML, out.Content.Text
-	raw, typed := s.editText(ctx, chat, msg, text, mode)
+	markup, err := keyboard(out.Content.Buttons) // an edit without takes them away
+	if err != nil {
+		return message.Receipt{}, err
+	}
+	p := &bot.EditMessageTextParams{ChatID: chat, MessageID: msg, Text: out.Content.Text, ParseMode: models.ParseModeHTML, ReplyMarkup: markup}
+	raw, typed := s.editText(ctx, p)
 	if raw != nil && isBadMarkup(raw) {
-		mode, text = "", plain(text)
-		raw, typed = s.editText(ctx, chat, msg, text, mode)
+		p.ParseMode, p.Text = "", plain(p.Text)
+		raw, typed = s.editText(ctx, p)
 	}
 	if raw != nil && isCaption(raw) {
 		raw, typed = s.attempt(ctx, func(ctx context.Context) error {
-			_, err := s.api.bot.EditMessageCaption(ctx, &bot.EditMessageCaptionParams{ChatID: chat, MessageID: msg, Caption: text, ParseMode: mode})
+			_, err := s.api.bot.EditMessageCaption(ctx, &bot.EditMessageCaptionParams{ChatID: chat, MessageID: msg, Caption: p.Text,
+				ParseMode: p.ParseMode, ReplyMarkup: markup})
 			return err
 		})
 	}
@@ -48,9 +53,9 @@ func (s *session) Edit(ctx context.Context, out message.Outbound) (message.Recei
 	return message.Receipt{ExternalID: out.TargetID, At: time.Now().UTC()}, nil
 }
 
-func (s *session) editText(ctx context.Context, chat int64, msg int, text string, mode models.ParseMode) (raw, typed error) {
+func (s *session) editText(ctx context.Context, p *bot.EditMessageTextParams) (raw, typed error) {
 	return s.attempt(ctx, func(ctx context.Context) error {
-		_, err := s.api.bot.EditMessageText(ctx, &bot.EditMessageTextParams{ChatID: chat, MessageID: msg, Text: text, ParseMode: mode})
+		_, err := s.api.bot.EditMessageText(ctx, p)
 		return err
 	})
 }

@@ -2,6 +2,7 @@ package telegram
 
 import (
 	"context"
+	"html"
 	"strings"
 
 	"github.com/go-telegram/bot"
@@ -13,11 +14,14 @@ import (
 
 // mediaCall sends one attachment, or several as an album. The text is the
 // caption. Telegram fetches URLs itself.
-func (s *session) mediaCall(to chatRef, c message.Content, reply *models.ReplyParameters, mode models.ParseMode) (sendCall, error) {
+func (s *session) mediaCall(to chatRef, c message.Content, reply *models.ReplyParameters, markup models.ReplyMarkup, mode models.ParseMode) (sendCall, error) {
 	for _, m := range c.Media {
 		if source(m) == "" {
 			return nil, refuse(channels.ErrRejected, "an attachment has neither a URL nor a Telegram file id")
 		}
+	}
+	if len(c.Media) > 1 && markup != nil {
+		return nil, refuse(channels.ErrRejected, "Telegram shows no buttons under several attachments")
 	}
 	if len(c.Media) > 1 {
 		return s.albumCall(to, c, reply, mode)
@@ -26,22 +30,22 @@ func (s *session) mediaCall(to chatRef, c message.Content, reply *models.ReplyPa
 	file := &models.InputFileString{Data: source(m)}
 	switch {
 	case m.Type == message.TypeImage:
-		p := &bot.SendPhotoParams{ChatID: to.chat, MessageThreadID: to.topic, Photo: file, Caption: c.Text, ParseMode: mode, ReplyParameters: reply}
+		p := &bot.SendPhotoParams{ChatID: to.chat, MessageThreadID: to.topic, Photo: file, Caption: c.Text, ParseMode: mode, ReplyParameters: reply, ReplyMarkup: markup}
 		return func(ctx context.Context) (*models.Message, error) { return b.SendPhoto(ctx, p) }, nil
 	case m.Type == message.TypeAudio && isVoice(m):
-		p := &bot.SendVoiceParams{ChatID: to.chat, MessageThreadID: to.topic, Voice: file, Caption: c.Text, ParseMode: mode, ReplyParameters: reply}
+		p := &bot.SendVoiceParams{ChatID: to.chat, MessageThreadID: to.topic, Voice: file, Caption: c.Text, ParseMode: mode, ReplyParameters: reply, ReplyMarkup: markup}
 		return func(ctx context.Context) (*models.Message, error) { return b.SendVoice(ctx, p) }, nil
 	case m.Type == message.TypeAudio:
-		p := &bot.SendAudioParams{ChatID: to.chat, MessageThreadID: to.topic, Audio: file, Caption: c.Text, ParseMode: mode, ReplyParameters: reply}
+		p := &bot.SendAudioParams{ChatID: to.chat, MessageThreadID: to.topic, Audio: file, Caption: c.Text, ParseMode: mode, ReplyParameters: reply, ReplyMarkup: markup}
 		return func(ctx context.Context) (*models.Message, error) { return b.SendAudio(ctx, p) }, nil
 	case m.Type == message.TypeVideo:
-		p := &bot.SendVideoParams{ChatID: to.chat, MessageThreadID: to.topic, Video: file, Caption: c.Text, ParseMode: mode, ReplyParameters: reply}
+		p := &bot.SendVideoParams{ChatID: to.chat, MessageThreadID: to.topic, Video: file, Caption: c.Text, ParseMode: mode, ReplyParameters: reply, ReplyMarkup: markup}
 		return func(ctx context.Context) (*models.Message, error) { return b.SendVideo(ctx, p) }, nil
 	case m.Type == message.TypeSticker:
-		p := &bot.SendStickerParams{ChatID: to.chat, MessageThreadID: to.topic, Sticker: file, ReplyParameters: reply}
+		p := &bot.SendStickerParams{ChatID: to.chat, MessageThreadID: to.topic, Sticker: file, ReplyParameters: reply, ReplyMarkup: markup}
 		return func(ctx context.Context) (*models.Message, error) { return b.SendSticker(ctx, p) }, nil
 	default:
-		p := &bot.SendDocumentParams{ChatID: to.chat, MessageThreadID: to.topic, Document: file, Caption: c.Text, ParseMode: mode, ReplyParameters: reply}
+		p := &bot.SendDocumentParams{ChatID: to.chat, MessageThreadID: to.topic, Document: file, Caption: c.Text, ParseMode: mode, ReplyParameters: reply, ReplyMarkup: markup}
 		return func(ctx context.Context) (*models.Message, error) { return b.SendDocument(ctx, p) }, nil
 	}
 }
@@ -82,6 +86,21 @@ func source(m message.Media) string {
 		return m.Ref
 	}
 	return m.URL
+}
+
+// asLinks says where the attachments of a content are, for people to open
+// themselves.
+func asLinks(c message.Content) message.Content {
+	lines := make([]string, 0, len(c.Media)+1)
+	if c.Text != "" {
+		lines = append(lines, c.Text)
+	}
+	for _, m := range c.Media {
+		if m.URL != "" {
+			lines = append(lines, html.EscapeString(m.URL))
+		}
+	}
+	return message.Content{Type: message.TypeText, Text: strings.Join(lines, "\n"), Buttons: c.Buttons}
 }
 
 // isVoice tells voice notes (Opus in Ogg) from music.

@@ -64,7 +64,7 @@ func TestSendEveryContent(t *testing.T) {
 	require.Equal(t, "see <3", sent[0].Text)
 	require.Equal(t, "bold", sent[0].Entities[0].Type)
 	require.Equal(t, "see", sent[1].Text)
-	require.Contains(t, p.Calls("sendMessage")[1].Params["reply_markup"], `"one_time_keyboard":true`)
+	require.Contains(t, p.Calls("sendMessage")[1].Params["reply_markup"], `"inline_keyboard":[[{"text":"A","callback_data":"a"}],[{"text":"B","callback_data":"b"}]]`)
 
 	album := message.Content{Type: message.TypeImage, Text: "both", Media: []message.Media{
 		{Type: message.TypeImage, URL: "https://files.example.com/1"}, {Type: message.TypeVideo, URL: "https://files.example.com/2"}}}

@@ -24,7 +24,8 @@ const (
 )
 
 // allowedUpdates are asked for by name: reactions come only so.
-var allowedUpdates = []string{models.AllowedUpdateMessage, models.AllowedUpdateEditedMessage, models.AllowedUpdateMessageReaction}
+var allowedUpdates = []string{models.AllowedUpdateMessage, models.AllowedUpdateEditedMessage, models.AllowedUpdateMessageReaction,
+	models.AllowedUpdateCallbackQuery}
 
 // offset is the next update wanted, as it is kept between runs.
 type offset struct {
@@ -117,7 +118,7 @@ func (s *session) getUpdates(ctx context.Context, from int64, patience time.Dura
 // that is stored. It stops at the first that is not.
 func (s *session) storeAll(ctx context.Context, updates []json.RawMessage, o *offset) error {
 	for _, raw := range updates {
-		id, events, err := safeConvert(raw, *s.me.Load())
+		id, events, err := safeConvert(raw, *s.me.Load(), time.Now())
 		if err != nil && id == 0 {
 			return err // nothing to go past it by: this is no Bot API
 		}
@@ -129,14 +130,23 @@ func (s *session) storeAll(ctx context.Context, updates []json.RawMessage, o *of
 			if _, err := s.sink.Publish(ctx, in, raw); err != nil {
 				return err
 			}
+			s.answerPress(ctx, in)
 		}
 		o.advance(s.cfg.botID(), id, time.Now())
 	}
 	return nil
 }
 
-// safeConvert also survives what the library's types do not.
-func safeConvert(raw []byte, me account) (id int64, events []message.Inbound, err error) {
+// safeConvert also survives what the library's types do not, and dates what
+// Telegram does not: buttons that are pressed.
+func safeConvert(raw []byte, me account, now time.Time) (id int64, events []message.Inbound, err error) {
+	defer func() {
+		for i := range events {
+			if events[i].Timestamp.IsZero() {
+				events[i].Timestamp = now.UTC()
+			}
+		}
+	}()
 	defer func() {
 		if p := recover(); p != nil {
 			var head struct {

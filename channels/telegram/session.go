@@ -36,6 +36,8 @@ type session struct {
 	cancel   context.CancelFunc
 	done     chan struct{}
 	inactive sync.Once
+
+	answering sync.WaitGroup // of presses; run waits for them
 }
 
 var (
@@ -129,6 +131,7 @@ func (s *session) run(ctx context.Context) {
 		return
 	}
 	s.poll(ctx)
+	s.answering.Wait()
 }
 
 // connect learns who the bot is and chooses how it receives: setting a webhook

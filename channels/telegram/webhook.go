@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/sha256"
 	"crypto/subtle"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"net/http"
@@ -52,18 +53,24 @@ func (Channel) ReceiveWebhook(ctx context.Context, cfg channels.Config, req chan
 	if names := req.Query[usernameParam]; len(names) > 0 {
 		me.username = names[0]
 	}
-	_, events, err := safeConvert(req.Body, me)
+	_, events, err := safeConvert(req.Body, me, req.Now)
 	if err != nil {
 		return channels.WebhookResponse{}, fmt.Errorf("%w: %w", &channels.WebhookError{Status: http.StatusBadRequest,
 			Code: "malformed_body", Field: "body", Detail: "the body is not an update"}, err)
 	}
+	answer := []byte("{}")
 	for _, event := range events {
+		if id := pressOf(event); id != "" { // Telegram takes one call in our answer
+			if call, err := json.Marshal(map[string]string{"method": "answerCallbackQuery", "callback_query_id": id}); err == nil {
+				answer = call
+			}
+		}
 		if _, err := in.Publish(ctx, event, req.Body); err != nil {
 			return channels.WebhookResponse{}, fmt.Errorf("%w: %w", &channels.WebhookError{Status: http.StatusServiceUnavailable,
 				Code: "not_stored", Detail: "the update could not be stored; send it again"}, err)
 		}
 	}
-	return channels.WebhookResponse{Status: http.StatusOK, Body: []byte("{}")}, nil
+	return channels.WebhookResponse{Status: http.StatusOK, Body: answer}, nil
 }
 
 // sameSecret compares in constant time, lengths included. An instance without

@@ -85,7 +85,7 @@ func TestWebhookIsSetWithSecretAndName(t *testing.T) {
 	hub.Start(t)
 	c := p.Calls("setWebhook")[0]
 	require.Equal(t, "s3cret-token", c.Params["secret_token"])
-	require.JSONEq(t, `["message","edited_message","message_reaction"]`, c.Params["allowed_updates"])
+	require.JSONEq(t, `["message","edited_message","message_reaction","callback_query"]`, c.Params["allowed_updates"])
 	u, err := url.Parse(p.WebhookURL())
 	require.NoError(t, err)
 	require.Equal(t, "/webhook/telegram/"+hub.InstanceID, u.Path)

@@ -18,6 +18,8 @@ const (
 	defaultTitle   = "Chat"
 	maxTitle       = 100   // runes
 	maxText        = 16384 // bytes of what a visitor writes at once
+	maxButton      = 1024  // bytes of a button's id
+	maxShown       = 16000 // runes of what a visitor is shown at once
 	maxAllowedList = 100
 
 	defaultNewChats = 60 // an office behind one address
@@ -53,7 +55,7 @@ func (Channel) Info() channels.Info {
 		Capabilities: channels.Capabilities{
 			Send:           sendable,
 			Receive:        []message.Kind{message.KindMessage, message.KindTyping},
-			MaxTextLength:  16000,
+			MaxTextLength:  maxShown,
 			LengthUnit:     channels.UnitRunes,
 			Markup:         channels.MarkupPlain,
 			IdempotentSend: true,

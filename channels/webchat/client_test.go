@@ -118,7 +118,7 @@ func (c *client) shown() []channels.HistoryItem {
 	var items []channels.HistoryItem
 	seen := map[string]int{}
 	add := func(it channels.HistoryItem) {
-		if _, ok := seen[it.ID]; !ok {
+		if _, ok := seen[it.ID]; !ok && !it.Deleted {
 			seen[it.ID] = len(items)
 			items = append(items, it)
 		}

@@ -157,7 +157,15 @@ func (c *connection) sendHistory(ctx context.Context, since string) error {
 		if err != nil {
 			return fmt.Errorf("reading history: %w", err)
 		}
+		if len(items) == 0 && after == since && since != "" { // it is no message any more
+			since, after = "", ""
+			continue
+		}
+		full := len(items) == historyPage
 		c.known = c.known || len(items) > 0
+		if after != since && len(items) > 0 && items[0].ID == after { // the page before ended with it
+			items = items[1:]
+		}
 		for i := range items {
 			seen[items[i].ID] = true
 			items[i].ClientID = clientIDOf(c.chat, items[i].ClientID)
@@ -169,7 +177,7 @@ func (c *connection) sendHistory(ctx context.Context, since string) error {
 			after = items[len(items)-1].ID
 		}
 		// Without a beginning only the newest page is wanted.
-		if since == "" || len(items) < historyPage {
+		if since == "" || !full {
 			break
 		}
 	}

@@ -36,6 +36,7 @@ type clientFrame struct {
 	Since   string `json:"since,omitempty"`   // hello: the newest message id it has
 	ID      string `json:"id,omitempty"`      // message: made by the page
 	Text    string `json:"text,omitempty"`
+	Button  string `json:"button,omitempty"` // message: the id of the button that was pressed; Text is what it says
 }
 
 // serverFrame is what a page is sent.

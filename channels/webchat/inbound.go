@@ -116,13 +116,25 @@ func inbound(chat string, f clientFrame, now time.Time) (in message.Inbound, cod
 	if len(f.Text) > maxText {
 		return in, codeTooLarge, "the message is too long"
 	}
-	text := strings.ReplaceAll(strings.ToValidUTF8(f.Text, "\uFFFD"), "\x00", "")
+	text, button := clean(f.Text), clean(f.Button)
+	if len(button) > maxButton {
+		return in, codeTooLarge, "no button has such an id"
+	}
 	if strings.TrimSpace(text) == "" {
 		return in, codeInvalid, "the message is empty"
 	}
+	content := message.Content{Type: message.TypeText, Text: text}
+	if button != "" {
+		content.Buttons = []message.Button{{ID: button, Text: text}}
+	}
 	return message.Inbound{ID: eventID(chat, f.ID), Kind: message.KindMessage, Timestamp: now.UTC(),
 		Chat: message.Chat{ID: chat, Type: message.ChatDM}, Sender: sender(chat),
-		Content: message.Content{Type: message.TypeText, Text: text}}, "", ""
+		Content: content}, "", ""
+}
+
+// clean takes out what no store takes.
+func clean(s string) string {
+	return strings.ReplaceAll(strings.ToValidUTF8(s, "\uFFFD"), "\x00", "")
 }
 
 func sender(chat string) message.Sender { return message.Sender{ID: chat, Name: visitorName(chat)} }

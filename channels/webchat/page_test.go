@@ -152,12 +152,38 @@ func TestHistoryIsReadOnConnecting(t *testing.T) {
 	require.Equal(t, "client-150", fresh.shown()[0].ClientID, "the page knows its own id")
 
 	back := dial(t, hub, testToken, "m-009")
-	require.Len(t, back.shown(), 240, "a page that comes back reads everything it missed")
-	require.Equal(t, "m-010", back.shown()[0].ID)
-	require.Equal(t, "m-249", back.shown()[239].ID)
+	require.Len(t, back.shown(), 241, "a page that comes back reads everything it missed")
+	require.Equal(t, "m-009", back.shown()[0].ID)
+	require.Equal(t, "m-249", back.shown()[240].ID)
+	sent := 0
+	for _, f := range back.all() {
+		sent += len(f.Messages)
+	}
+	require.Equal(t, 241, sent, "each once, over all pages")
+}
 
-	none := dial(t, hub, testToken, "m-249")
-	require.Empty(t, none.shown())
+// A page that comes back reads what was edited, or taken back, meanwhile: also
+// of the newest message that it has.
+func TestEditsAreReadOnComingBack(t *testing.T) {
+	t.Parallel()
+	hub := newHub(t, `{}`)
+	chat := chatID(hub.InstanceID, testToken)
+	for i := range 3 {
+		hub.History.Add(chat, item(i, true, chat))
+	}
+	edited, gone := item(2, true, chat), item(1, true, chat)
+	edited.Content.Text = "the whole answer"
+	gone.Content, gone.Deleted = message.Content{}, true
+	hub.History.Edit(chat, edited)
+	hub.History.Edit(chat, gone)
+	back := dial(t, hub, testToken, "m-000")
+	require.Len(t, back.shown(), 2)
+	require.Equal(t, "the whole answer", back.shown()[1].Content.Text)
+	last := dial(t, hub, testToken, "m-002")
+	require.Len(t, last.shown(), 1)
+	require.Equal(t, "the whole answer", last.shown()[0].Content.Text)
+	lost := dial(t, hub, testToken, "m-999")
+	require.Len(t, lost.shown(), 2, "whoever asks from a message that is gone reads the newest")
 }
 
 // What is broadcast while the history is being read is shown once, after it.
@@ -269,4 +295,17 @@ func TestPageEndsWithItsConnection(t *testing.T) {
 	require.Equal(t, 1, hub.Live.Listeners())
 	c.close()
 	require.Eventually(t, func() bool { return hub.Live.Listeners() == 0 }, waitFor, tick)
+}
+
+// A pressed button is a message that says what the button says, and which it was.
+func TestPressedButtonsAreNamed(t *testing.T) {
+	t.Parallel()
+	hub := newHub(t, `{}`)
+	c := dial(t, hub, testToken, "")
+	c.send(clientFrame{Type: frameMessage, ID: "client-0001", Text: "Yes, please", Button: "yes\x00"})
+	c.wait(func() bool { return c.count(frameAck) == 1 })
+	require.Equal(t, message.Content{Type: message.TypeText, Text: "Yes, please", Buttons: []message.Button{{ID: "yes", Text: "Yes, please"}}},
+		hub.Sink.Stored()[0].Event.Content)
+	c.send(clientFrame{Type: frameMessage, ID: "client-0002", Text: "x", Button: strings.Repeat("x", maxButton+1)})
+	c.wait(func() bool { return c.count(frameError) == 1 })
 }

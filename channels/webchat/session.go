@@ -6,6 +6,9 @@ import (
 	"slices"
 	"sync/atomic"
 	"time"
+	"unicode/utf8"
+
+	"github.com/google/uuid"
 
 	"github.com/omnihub/omni/channels"
 	"github.com/omnihub/omni/channels/message"
@@ -47,6 +50,9 @@ func (s *session) Send(ctx context.Context, out message.Outbound) (message.Recei
 		return message.Receipt{}, &channels.SendError{Kind: channels.ErrUnsupported, Certain: true,
 			Reason: fmt.Sprintf("the chat page does not show content of type %q", out.Content.Type)}
 	}
+	if err := tooLong(out); err != nil {
+		return message.Receipt{}, err
+	}
 	now := time.Now()
 	if err := s.broadcast(ctx, out.Chat, serverFrame{Type: frameMessage, Message: outItem(out, now)}); err != nil {
 		return message.Receipt{}, err
@@ -54,8 +60,15 @@ func (s *session) Send(ctx context.Context, out message.Outbound) (message.Recei
 	return message.Receipt{ExternalID: out.ID, At: now}, nil
 }
 
-// Edit replaces the content of a bubble.
+// Edit replaces the content of a bubble. A page that does not know it has not
+// been told of it yet, and reads it from the history.
 func (s *session) Edit(ctx context.Context, out message.Outbound) (message.Receipt, error) {
+	if err := tooLong(out); err != nil {
+		return message.Receipt{}, err
+	}
+	if _, err := uuid.Parse(out.TargetID); err != nil {
+		return message.Receipt{}, &channels.SendError{Kind: channels.ErrNotFound, Certain: true, Reason: "targetId names no message of this page"}
+	}
 	now := time.Now()
 	item := outItem(out, now)
 	item.ID = out.TargetID
@@ -63,6 +76,14 @@ func (s *session) Edit(ctx context.Context, out message.Outbound) (message.Recei
 		return message.Receipt{}, err
 	}
 	return message.Receipt{ExternalID: out.TargetID, At: now}, nil
+}
+
+// tooLong refuses what is over the limit that Info declares.
+func tooLong(out message.Outbound) error {
+	if n := utf8.RuneCountInString(out.Content.Text); n > maxShown {
+		return &channels.SendError{Kind: channels.ErrTooLarge, Certain: true, Reason: fmt.Sprintf("the text has %d characters, more than %d", n, maxShown)}
+	}
+	return nil
 }
 
 // Delete removes a bubble.

@@ -5,6 +5,7 @@ import (
 	"net/url"
 	"slices"
 	"strings"
+	"unicode/utf8"
 
 	"github.com/omnihub/omni/channels/message"
 )
@@ -13,6 +14,8 @@ import (
 const (
 	maxAttachments = 32
 	maxListed      = 256
+	maxButtonText  = 256  // characters
+	maxButtonID    = 1024 // bytes
 )
 
 // Fault is what is wrong with one field, for people.
@@ -40,6 +43,9 @@ func ContentFaults(v *message.Content) []Fault {
 	}
 	if len(v.Buttons) > maxListed {
 		f.add("buttons", fmt.Sprintf("has more than %d entries", maxListed))
+	}
+	for i, b := range v.Buttons[:min(len(v.Buttons), maxListed)] {
+		f.button(i, b)
 	}
 	if v.Poll != nil && len(v.Poll.Options) > maxListed {
 		f.add("poll.options", fmt.Sprintf("has more than %d entries", maxListed))
@@ -88,6 +94,19 @@ func (f *faults) needs(v *message.Content) {
 	}
 }
 
+func (f *faults) button(i int, b message.Button) {
+	field := fmt.Sprintf("buttons[%d].", i)
+	switch {
+	case strings.TrimSpace(b.Text) == "":
+		f.add(field+"text", "is required")
+	case utf8.RuneCountInString(b.Text) > maxButtonText:
+		f.add(field+"text", fmt.Sprintf("has more than %d characters", maxButtonText))
+	}
+	if len(b.ID) > maxButtonID {
+		f.add(field+"id", fmt.Sprintf("has more than %d bytes", maxButtonID))
+	}
+}
+
 func (f *faults) media(i int, m *message.Media, parent message.ContentType) {
 	if m.Type == "" {
 		m.Type = parent
@@ -97,6 +116,9 @@ func (f *faults) media(i int, m *message.Media, parent message.ContentType) {
 	switch {
 	case m.URL == "" && m.Ref == "":
 		f.add(field, "is required")
+	case strings.Contains(m.Ref, "://"):
+		// Platforms take either in one place: what is refused as a URL must not get there as a handle.
+		f.add(fmt.Sprintf("media[%d].ref", i), "must be the platform's own handle, not a URL")
 	case m.URL != "" && (err != nil || u.Host == "" || u.Scheme != "http" && u.Scheme != "https"):
 		f.add(field, "must be an http or https URL")
 	}

@@ -44,10 +44,14 @@ func historyItems(rows []dbsqlc.ChatHistoryAfterRow) ([]channels.HistoryItem, er
 	for i, r := range rows {
 		item := channels.HistoryItem{
 			ID: r.ID.String(), Outbound: r.Direction == string(omni.DirectionOutbound), CreatedAt: r.ShownAt.In(time.UTC),
-			Part: message.Part{Index: int(r.PartIndex), Count: int(r.PartCount)},
+			Part: message.Part{Index: int(r.PartIndex), Count: int(r.PartCount)}, Deleted: r.Deleted,
 		}
 		if !item.Outbound {
 			item.ClientID = r.ExternalID
+		}
+		if r.Deleted { // what it said is nobody's any more
+			items[i] = item
+			continue
 		}
 		if err := json.Unmarshal(r.Content, &item.Content); err != nil {
 			return nil, fmt.Errorf("reading the content of message %s: %w", r.ID, err)

@@ -113,8 +113,19 @@ func TestChatHistoryIsWhatPeopleSaw(t *testing.T) {
 	}
 	require.Equal(t, []string{"text of 1", "text of 2", "text of 3", "answer"}, texts(uuid.Nil, 10))
 	require.Equal(t, []string{"text of 3", "answer"}, texts(uuid.Nil, 2))
-	require.Equal(t, []string{"text of 2", "text of 3"}, texts(batch[0].MessageID, 2))
-	require.Equal(t, []string{"answer"}, texts(batch[2].MessageID, 10))
-	require.Empty(t, texts(answer, 10))
+	require.Equal(t, []string{"text of 1", "text of 2"}, texts(batch[0].MessageID, 2))
+	require.Equal(t, []string{"text of 3", "answer"}, texts(batch[2].MessageID, 10))
+	require.Equal(t, []string{"answer"}, texts(answer, 10))
 	require.Empty(t, texts(uuid.New(), 10))
+
+	// Whoever comes back reads what was edited meanwhile, and of what is gone only that it is.
+	_, err = s.Pool().Exec(t.Context(), `UPDATE messages SET content = '{"type":"text","text":"edited"}' WHERE id = $1`, answer)
+	require.NoError(t, err)
+	_, err = s.Pool().Exec(t.Context(), `UPDATE messages SET deleted_at = now() WHERE id = $1`, batch[2].MessageID)
+	require.NoError(t, err)
+	require.Equal(t, []string{"text of 1", "text of 2", "edited"}, texts(uuid.Nil, 10))
+	require.Equal(t, []string{"text of 2", "", "edited"}, texts(batch[1].MessageID, 10))
+	items, err := s.ChatHistory(t.Context(), in, "c1", batch[2].MessageID, 10)
+	require.NoError(t, err)
+	require.Equal(t, []bool{true, false}, []bool{items[0].Deleted, items[1].Deleted})
 }

@@ -50,6 +50,7 @@ type Receiver struct {
 	bubbles []Call
 	byKey   map[string]string // key → external id
 	faults  []Fault
+	treat   func(message.Outbound) Fault
 }
 
 // NewReceiver starts a Receiver on a free port of 127.0.0.1.
@@ -87,6 +88,13 @@ func (r *Receiver) Fault(f ...Fault) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.faults = append(r.faults, f...)
+}
+
+// Treat decides how calls are treated, where no Fault is queued.
+func (r *Receiver) Treat(how func(m message.Outbound) Fault) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.treat = how
 }
 
 // Calls returns every call, refused ones too, in order of arrival.
@@ -144,7 +152,8 @@ func (r *Receiver) serve(w http.ResponseWriter, req *http.Request) {
 	}
 	c := Call{At: time.Now(), Body: body, Header: req.Header.Clone(), Verified: r.verify(req.Header, body)}
 	malformed := json.Unmarshal(body, &c.Message) != nil
-	f := r.nextFault()
+	missing := c.Verified && !malformed && !r.has(c.Message)
+	f := r.nextFault(c.Message)
 	if f.Delay > 0 {
 		select {
 		case <-time.After(f.Delay):
@@ -152,7 +161,7 @@ func (r *Receiver) serve(w http.ResponseWriter, req *http.Request) {
 		}
 	}
 	faulty := f.Status != 0 || f.Drop
-	if c.Verified && !malformed && (!faulty || f.Accept) {
+	if c.Verified && !malformed && !missing && (!faulty || f.Accept) {
 		r.accept(&c)
 	}
 	r.record(c)
@@ -170,21 +179,47 @@ func (r *Receiver) serve(w http.ResponseWriter, req *http.Request) {
 		w.WriteHeader(http.StatusUnauthorized)
 	case malformed:
 		w.WriteHeader(http.StatusBadRequest)
+	case missing:
+		w.WriteHeader(http.StatusNotFound)
+		_, _ = io.WriteString(w, "there is no such message")
 	default:
 		w.Header().Set("Content-Type", "application/json")
 		_ = json.NewEncoder(w).Encode(map[string]string{"id": c.ExternalID})
 	}
 }
 
-func (r *Receiver) nextFault() Fault {
+func (r *Receiver) nextFault(m message.Outbound) Fault {
 	r.mu.Lock()
 	defer r.mu.Unlock()
+	if len(r.faults) == 0 && r.treat != nil {
+		return r.treat(m)
+	}
 	if len(r.faults) == 0 {
 		return Fault{}
 	}
 	f := r.faults[0]
 	r.faults = r.faults[1:]
 	return f
+}
+
+// has reports whether the message that a call edits or deletes is there. Of
+// people's own, which are reacted to, it knows nothing.
+func (r *Receiver) has(m message.Outbound) bool {
+	if m.Kind != message.KindEdit && m.Kind != message.KindDelete {
+		return true
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	there := false
+	for _, b := range r.bubbles {
+		switch {
+		case b.Message.Kind == message.KindMessage && b.ExternalID == m.TargetID:
+			there = true
+		case b.Message.Kind == message.KindDelete && b.Message.TargetID == m.TargetID && m.Kind == message.KindEdit:
+			there = false
+		}
+	}
+	return there
 }
 
 // accept keeps a call as a bubble, once for each key.

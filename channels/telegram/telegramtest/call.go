@@ -85,6 +85,7 @@ var methods = map[string]handler{
 	"editmessagetext": (*Server).editMessageText, "editmessagecaption": (*Server).editMessageCaption,
 	"deletemessage": (*Server).deleteMessage, "setmessagereaction": (*Server).setMessageReaction,
 	"sendchataction": (*Server).sendChatAction, "getchat": (*Server).getChat, "getfile": (*Server).getFile,
+	"answercallbackquery": (*Server).answerCallbackQuery,
 }
 
 func (s *Server) serveMethod(w http.ResponseWriter, r *http.Request, method string) {

@@ -22,7 +22,8 @@ type Message struct {
 	Reactions []string // the bot's
 
 	incoming bool
-	extra    map[string]any // the part of the JSON that is of its kind
+	keyboard json.RawMessage // inline, under it
+	extra    map[string]any  // the part of the JSON that is of its kind
 }
 
 type chat struct {
@@ -189,6 +190,7 @@ func (s *Server) post(c *chat, r request, m *Message) (any, *apiError) {
 		return nil, refused
 	}
 	m.Topic, _ = strconv.Atoi(r.params["message_thread_id"])
+	m.keyboard = inlineOf(r)
 	c.last++
 	m.ID, m.Chat = c.last, c.id
 	c.messages = append(c.messages, m)
@@ -235,6 +237,9 @@ func (s *Server) render(c *chat, m *Message) map[string]any {
 	}
 	if m.ReplyTo != 0 {
 		out["reply_to_message"] = map[string]any{"message_id": m.ReplyTo, "chat": c.json(), "date": time.Now().Unix()}
+	}
+	if m.keyboard != nil {
+		out["reply_markup"] = m.keyboard
 	}
 	maps.Copy(out, m.extra)
 	return out

@@ -48,10 +48,13 @@ func (s *Server) edit(r request, text string, entities []Entity, check func(*Mes
 	if refused := check(m); refused != nil {
 		return nil, refused
 	}
-	if m.Text == text && reflect.DeepEqual(m.Entities, entities) {
+	if refused := checkMarkup(r); refused != nil {
+		return nil, refused
+	}
+	if m.Text == text && reflect.DeepEqual(m.Entities, entities) && sameKeyboard(m.keyboard, inlineOf(r)) {
 		return nil, badRequest("message is not modified: specified new message content and reply markup are exactly the same as a current content and reply markup of the message")
 	}
-	m.Text, m.Entities = text, entities
+	m.Text, m.Entities, m.keyboard = text, entities, inlineOf(r)
 	s.signal()
 	return s.render(c, m), nil
 }

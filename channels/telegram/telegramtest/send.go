@@ -58,18 +58,6 @@ func (s *Server) sendMessage(r request) (any, *apiError) {
 	return s.post(c, r, &Message{Kind: "text", Text: text, Entities: entities})
 }
 
-func checkMarkup(r request) *apiError {
-	raw := r.params["reply_markup"]
-	if raw == "" {
-		return nil
-	}
-	var markup map[string]any
-	if json.Unmarshal([]byte(raw), &markup) != nil {
-		return badRequest("can't parse reply keyboard markup JSON object")
-	}
-	return nil
-}
-
 // media makes the handler of a method that sends one file, given by id, by
 // URL, or uploaded.
 func media(field string) handler {
@@ -82,6 +70,9 @@ func media(field string) handler {
 		defer s.mu.Unlock()
 		c, refused := s.target(r)
 		if refused != nil {
+			return nil, refused
+		}
+		if refused := checkMarkup(r); refused != nil {
 			return nil, refused
 		}
 		f, refused := s.resolveFile(r, field, r.params[field])

@@ -39,6 +39,7 @@ type Server struct {
 	calls      []Call
 	violations []string
 	files      map[string]*file
+	presses    map[string]bool // callback queries: answered or not
 	closed     bool
 }
 
@@ -59,7 +60,7 @@ func NewAt(addr, token string) (*Server, error) {
 	}
 	s := &Server{token: token, botID: botID, url: "http://" + l.Addr().String(), done: make(chan struct{}), quit: make(chan struct{}),
 		changed: make(chan struct{}), chats: map[int64]*chat{}, history: map[int64]update{}, nextUpdate: 1000,
-		faults: map[string][]Fault{}, files: map[string]*file{}}
+		faults: map[string][]Fault{}, files: map[string]*file{}, presses: map[string]bool{}}
 	s.http = &http.Server{Handler: s, ReadHeaderTimeout: 10 * time.Second}
 	go func() {
 		defer close(s.done)

@@ -44,7 +44,7 @@ func (s *Server) push(kind string, content map[string]any) (int64, int) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	msgID := s.keepIncoming(content)
-	if _, ok := content["date"]; !ok {
+	if _, ok := content["date"]; !ok && kind != "callback_query" {
 		content["date"] = time.Now().Unix()
 	}
 	if len(s.allowed) > 0 && !slices.Contains(s.allowed, kind) || len(s.allowed) == 0 && slices.Contains(notByDefault, kind) {

@@ -110,7 +110,10 @@ func (s *Server) deliver(ctx context.Context, h *webhook) {
 				return
 			}
 		}
-		err := h.post(ctx, u.raw)
+		answer, err := h.post(ctx, u.raw)
+		if err == nil {
+			s.answered(answer)
+		}
 		if ctx.Err() != nil {
 			return
 		}
@@ -158,10 +161,22 @@ func (s *Server) delivered(h *webhook, u update, err error) {
 	}
 }
 
-func (h *webhook) post(ctx context.Context, body []byte) error {
+// answered carries out the call that a bot may make in its answer: of them all,
+// this fake takes the one that bots make there.
+func (s *Server) answered(body []byte) {
+	req := request{ctx: context.Background(), params: map[string]string{}}
+	if req.readJSON(bytes.NewReader(body)) != nil || req.params["method"] != "answerCallbackQuery" {
+		return
+	}
+	_, refused := s.answerCallbackQuery(req)
+	s.record(Call{At: time.Now(), Method: req.params["method"], Params: req.params, Accepted: refused == nil})
+}
+
+// post returns the bot's answer.
+func (h *webhook) post(ctx context.Context, body []byte) ([]byte, error) {
 	req, err := http.NewRequestWithContext(ctx, http.MethodPost, h.url, bytes.NewReader(body))
 	if err != nil {
-		return err
+		return nil, err
 	}
 	req.Header.Set("Content-Type", "application/json")
 	if h.secret != "" {
@@ -169,12 +184,15 @@ func (h *webhook) post(ctx context.Context, body []byte) error {
 	}
 	resp, err := h.client.Do(req)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	defer func() { _ = resp.Body.Close() }()
-	_, _ = io.Copy(io.Discard, resp.Body)
-	if resp.StatusCode < 200 || resp.StatusCode > 299 {
-		return fmt.Errorf("wrong response from the webhook: %s", resp.Status)
+	answer, err := io.ReadAll(io.LimitReader(resp.Body, 1<<20))
+	if err != nil {
+		return nil, err
 	}
-	return nil
+	if resp.StatusCode < 200 || resp.StatusCode > 299 {
+		return nil, fmt.Errorf("wrong response from the webhook: %s", resp.Status)
+	}
+	return answer, nil
 }

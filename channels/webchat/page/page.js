@@ -33,7 +33,8 @@
   const byClient = new Map();  // id made by this page -> bubble
   // The newest messages that are surely in the history. Coming back, the page
   // asks from the oldest of them on: a place in the history may still have moved
-  // when a message was shown live, and what comes twice is shown once.
+  // when a message was shown live, and what comes twice is shown once, as it
+  // reads now.
   const recent = [];
 
   const atEnd = () => log.scrollHeight - log.scrollTop - log.clientHeight < 80;
@@ -73,7 +74,7 @@
         const button = document.createElement("button");
         button.type = "button";
         button.textContent = b.text;
-        button.addEventListener("click", () => write(b.text));
+        button.addEventListener("click", () => write(b.text, b.id));
         choices.append(button);
       }
       bubble.append(choices);
@@ -112,10 +113,18 @@
 
   // A message from the history or live: each id is shown once.
   const receive = (m, fromHistory) => {
-    if (byId.has(m.id)) return;
+    if (m.deleted) {
+      remove(m.id);
+      return;
+    }
+    if (byId.has(m.id)) {
+      // Edited while this page was away. (Live, it is the first text once more.)
+      if (fromHistory && m.outbound) show(byId.get(m.id), m.content || {});
+      return;
+    }
     if (m.outbound || fromHistory) {
       recent.push(m.id);
-      if (recent.length > 10) recent.shift();
+      if (recent.length > 20) recent.shift();
     }
     const own = !m.outbound && m.clientId && byClient.get(m.clientId);
     if (own) {
@@ -130,6 +139,12 @@
       if (m.clientId) byClient.set(m.clientId, bubble);
       mark(bubble, "sent", "Sent");
     }
+  };
+
+  // What is taken back may be said anew under the same id.
+  const remove = (id) => {
+    byId.get(id)?.remove();
+    byId.delete(id);
   };
 
   const stored = (clientId, messageId) => {
@@ -151,10 +166,10 @@
   // --- Sending: one at a time, so that the order holds whatever is repeated.
   let socket = null, ready = false, inFlight = null, retryTimer = 0;
 
-  const write = (text) => {
+  const write = (text, button) => {
     text = text.trim();
     if (!text) return;
-    const m = { id: random(16), text };
+    const m = { id: random(16), text, button };
     outbox.push(m);
     saveOutbox();
     pend(m);
@@ -170,7 +185,7 @@
   const flush = () => {
     if (!ready || inFlight || !outbox.length) return;
     inFlight = outbox[0].id;
-    socket.send(JSON.stringify({ type: "message", id: inFlight, text: outbox[0].text }));
+    socket.send(JSON.stringify({ type: "message", id: inFlight, text: outbox[0].text, button: outbox[0].button }));
   };
 
   const failed = (f) => {
@@ -194,7 +209,7 @@
     ready: () => { ready = true; attempts = 0; say("Connected"); flush(); },
     message: (f) => receive(f.message, false),
     edit: (f) => { const b = byId.get(f.message.id); if (b) show(b, f.message.content || {}); },
-    delete: (f) => { byId.get(f.id)?.remove(); },
+    delete: (f) => remove(f.id),
     ack: (f) => stored(f.id, f.messageId),
     error: failed,
     typing: () => {

@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -15,6 +16,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/omnihub/omni/activities"
+	"github.com/omnihub/omni/channels/custom/customtest"
 	"github.com/omnihub/omni/channels/message"
 	"github.com/omnihub/omni/workflows"
 )
@@ -218,6 +220,42 @@ func TestAgentSaysNothingOrCloses(t *testing.T) {
 	letters := w.deadLetters(t, m)
 	require.Len(t, letters, 1)
 	require.Contains(t, letters[0].error, "dance: unknown action")
+}
+
+// An emoji that the platform does not take is on record; the words, and what
+// else was wanted, do not depend on it.
+func TestReactionThatIsRefused(t *testing.T) {
+	t.Parallel()
+	w := newWatched(t, slog.LevelInfo)
+	a := newActor(t, func(string) any {
+		return object{"text": "Here you are.", "actions": []object{{"type": "react", "emoji": "🦖"}, {"type": "react", "emoji": "👍"}, {"type": "handoff"}}}
+	})
+	for name, emojis := range map[string]string{"the first": "🦖", "the last": "👍", "both": "🦖👍"} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			l := w.newLine(t, object{"agent": a.agent("never")})
+			l.out.Treat(func(m message.Outbound) customtest.Fault {
+				if m.Kind == message.KindReaction && strings.Contains(emojis, m.Content.Reaction.Emoji) {
+					return customtest.Fault{Status: http.StatusBadRequest, Body: "no such reaction"}
+				}
+				return customtest.Fault{}
+			})
+			m := l.say(t, "m1", "c1", "hello")
+			w.finished(t, workflows.MessageWorkflowID(m))
+			want := []string{"Here you are."}
+			for _, emoji := range []string{"🦖", "👍"} {
+				if !strings.Contains(emojis, emoji) {
+					want = append(want, emoji+" on m1")
+				}
+			}
+			require.Equal(t, want, l.saw("c1"))
+			require.Equal(t, "answered", w.status(t, m))
+			require.True(t, l.paused(t, "c1"))
+			e := w.events(t, m)
+			require.Equal(t, []int{3 - len(want), len(want), 1, 1}, []int{e["message.failed"], e["message.sent"], e["chat.takeover"], e["turn.completed"]})
+			require.Empty(t, w.deadLetters(t, m))
+		})
+	}
 }
 
 // What a program sends later, by a call of its own, is done alike.

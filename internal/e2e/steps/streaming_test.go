@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -22,6 +23,8 @@ import (
 type talker struct {
 	*httptest.Server
 	calls chan struct{}
+	mu    sync.Mutex
+	talks [][]string // what each call was told: "user: hello"
 }
 
 // newTalker says the nth text in the nth call, and the last one from then on.
@@ -29,6 +32,7 @@ func newTalker(t *testing.T, pause time.Duration, texts ...string) *talker {
 	t.Helper()
 	k := &talker{calls: make(chan struct{}, 1000)}
 	k.Server = httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		k.hear(r)
 		k.calls <- struct{}{}
 		text := texts[min(len(k.calls), len(texts))-1]
 		w.Header().Set("Content-Type", "text/event-stream")
@@ -49,6 +53,21 @@ func newTalker(t *testing.T, pause time.Duration, texts ...string) *talker {
 		k.Close()
 	})
 	return k
+}
+
+// hear keeps what a call was told.
+func (k *talker) hear(r *http.Request) {
+	var in struct {
+		Messages []struct{ Role, Content string }
+	}
+	_ = json.NewDecoder(r.Body).Decode(&in)
+	var talk []string
+	for _, m := range in.Messages {
+		talk = append(talk, m.Role+": "+m.Content)
+	}
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	k.talks = append(k.talks, talk)
 }
 
 func (k *talker) agent() object {

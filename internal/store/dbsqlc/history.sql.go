@@ -14,14 +14,14 @@ import (
 )
 
 const ChatHistoryAfter = `-- name: ChatHistoryAfter :many
-SELECT id, direction, content, part_index, part_count, external_id, shown_at::timestamptz AS shown_at FROM (
-    SELECT m.id, m.direction, m.content, m.part_index, m.part_count, m.external_id,
+SELECT id, direction, content, part_index, part_count, external_id, shown_at::timestamptz AS shown_at, deleted FROM (
+    SELECT m.id, m.direction, m.content, m.part_index, m.part_count, m.external_id, (m.deleted_at IS NOT NULL)::boolean AS deleted,
            CASE WHEN m.direction = 'outbound' THEN coalesce(m.sent_at, m.updated_at) ELSE m.created_at END AS shown_at
     FROM messages m
-    WHERE m.chat_id = $1 AND m.kind = 'message' AND m.deleted_at IS NULL
+    WHERE m.chat_id = $1 AND m.kind = 'message'
       AND (m.direction = 'inbound' OR m.status IN ('sending', 'sent', 'delivered', 'read', 'unknown'))
 ) shown
-WHERE (shown_at, id) > (
+WHERE (shown_at, id) >= (
     SELECT CASE WHEN a.direction = 'outbound' THEN coalesce(a.sent_at, a.updated_at) ELSE a.created_at END, a.id
     FROM messages a WHERE a.id = $2 AND a.chat_id = $1)
 ORDER BY shown_at, id
@@ -42,11 +42,13 @@ type ChatHistoryAfterRow struct {
 	PartCount  int32
 	ExternalID string
 	ShownAt    time.Time
+	Deleted    bool
 }
 
-// What people see of a chat after a message: what came in, and what went out
-// or is going out. An outbound row exists before it is sent, so its place in
-// the conversation is the moment it was sent.
+// What people see of a chat from a message on, as it reads now: what came in,
+// and what went out or is going out. An outbound row exists before it is sent,
+// so its place in the conversation is the moment it was sent. What was deleted
+// meanwhile is named.
 func (q *Queries) ChatHistoryAfter(ctx context.Context, arg ChatHistoryAfterParams) ([]ChatHistoryAfterRow, error) {
 	rows, err := q.db.Query(ctx, ChatHistoryAfter, arg.ChatID, arg.ID, arg.Limit)
 	if err != nil {
@@ -64,6 +66,7 @@ func (q *Queries) ChatHistoryAfter(ctx context.Context, arg ChatHistoryAfterPara
 			&i.PartCount,
 			&i.ExternalID,
 			&i.ShownAt,
+			&i.Deleted,
 		); err != nil {
 			return nil, err
 		}
@@ -77,7 +80,8 @@ func (q *Queries) ChatHistoryAfter(ctx context.Context, arg ChatHistoryAfterPara
 
 const ChatHistoryNewest = `-- name: ChatHistoryNewest :many
 SELECT m.id, m.direction, m.content, m.part_index, m.part_count, m.external_id,
-       (CASE WHEN m.direction = 'outbound' THEN coalesce(m.sent_at, m.updated_at) ELSE m.created_at END)::timestamptz AS shown_at
+       (CASE WHEN m.direction = 'outbound' THEN coalesce(m.sent_at, m.updated_at) ELSE m.created_at END)::timestamptz AS shown_at,
+       false::boolean AS deleted
 FROM messages m
 WHERE m.chat_id = $1 AND m.kind = 'message' AND m.deleted_at IS NULL
   AND (m.direction = 'inbound' OR m.status IN ('sending', 'sent', 'delivered', 'read', 'unknown'))
@@ -98,6 +102,7 @@ type ChatHistoryNewestRow struct {
 	PartCount  int32
 	ExternalID string
 	ShownAt    time.Time
+	Deleted    bool
 }
 
 func (q *Queries) ChatHistoryNewest(ctx context.Context, arg ChatHistoryNewestParams) ([]ChatHistoryNewestRow, error) {
@@ -117,6 +122,7 @@ func (q *Queries) ChatHistoryNewest(ctx context.Context, arg ChatHistoryNewestPa
 			&i.PartCount,
 			&i.ExternalID,
 			&i.ShownAt,
+			&i.Deleted,
 		); err != nil {
 			return nil, err
 		}
