@@ -178,7 +178,7 @@ func TestAgentsThatAskForTooMuch(t *testing.T) {
 		"attachments":       {`{"parts":[{"media":` + many(10_000, `{"url":"https://files.example.com/x"}`) + `}]}`, "parts[0].media has more than 32 attachments"},
 		"the metadata":      {image("http://169.254.169.254/latest/meta-data/"), "parts[0].media[0].url"},
 		"the metadata, hex": {image("http://0xa9fea9fe/latest/meta-data/"), "parts[0].media[0].url"},
-		"localhost":         {image("http://localhost:8881/api/v1/keys"), "parts[0].media[0].url"},
+		"a private address": {image("http://10.0.0.1:8881/api/v1/keys"), "parts[0].media[0].url"},
 		"IPv6 loopback":     {image("http://[::1]/"), "parts[0].media[0].url"},
 		"a file":            {image("file:///etc/passwd"), "parts[0].media[0].url must be an http or https URL"},
 		"a file as handle":  {`{"parts":[{"type":"image","media":[{"ref":"file:///etc/passwd"}]}]}`, "parts[0].media[0].ref must be the platform's own handle"},

@@ -1,6 +1,8 @@
 package steps
 
 import (
+	"context"
+	"encoding/json"
 	"fmt"
 	"log/slog"
 	"net/http"
@@ -9,6 +11,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/coder/websocket"
 	"github.com/google/uuid"
 	"github.com/stretchr/testify/require"
 
@@ -171,4 +174,41 @@ func (k *talker) told(n int) []string {
 		return []string{fmt.Sprintf("there were only %d calls", len(k.talks))}
 	}
 	return k.talks[n]
+}
+
+// Whoever listens on the WebSocket reads an answer while it is said, piece by
+// piece and without a gap; nothing of it is in the log.
+func TestListenersReadAnAnswerWhileItIsSaid(t *testing.T) {
+	t.Parallel()
+	w := newWatched(t, slog.LevelInfo)
+	agent := newTalker(t, 60*time.Millisecond, firstPart)
+	l := w.newLine(t, object{"agent": agent.agent()})
+	address := strings.Replace(w.url("/ws/events?type=agent.stream&instanceId="+l.id.String()), "http", "ws", 1)
+	conn, _, err := websocket.Dial(t.Context(), address, &websocket.DialOptions{HTTPHeader: http.Header{"Authorization": {"Bearer " + apiKey}}})
+	require.NoError(t, err)
+	defer func() { _ = conn.CloseNow() }()
+	m := l.say(t, "m1", "c1", "hello")
+	var text string
+	var frames int
+	for state := ""; state != "done"; {
+		ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+		_, raw, err := conn.Read(ctx)
+		cancel()
+		require.NoError(t, err)
+		var e struct {
+			Type, Position, CorrelationID string
+			Data                          struct {
+				Seq, Offset int
+				Text, State string
+			}
+		}
+		require.NoError(t, json.Unmarshal(raw, &e))
+		frames++
+		require.Equal(t, []any{"agent.stream", "", m.String(), frames, len([]rune(text))}, []any{e.Type, e.Position, e.CorrelationID, e.Data.Seq, e.Data.Offset})
+		text, state = text+e.Data.Text, e.Data.State
+	}
+	require.Equal(t, firstPart, text)
+	require.Greater(t, frames, 5)
+	w.finished(t, workflows.MessageWorkflowID(m))
+	require.Zero(t, w.events(t, m)["agent.stream"])
 }

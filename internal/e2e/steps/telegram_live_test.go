@@ -5,6 +5,7 @@ import (
 	"log/slog"
 	"net/http"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -23,9 +24,12 @@ type bot struct {
 	id   uuid.UUID
 }
 
-func (s *site) newBot(t *testing.T, settings object) *bot {
+// bots counts them: each has a token of its own.
+var bots atomic.Int64
+
+func (s *site) newTelegram(t *testing.T, settings object) *bot {
 	t.Helper()
-	srv, err := telegramtest.New()
+	srv, err := telegramtest.NewAt("127.0.0.1:0", fmt.Sprintf("%d:AAFakeFakeFakeFakeFakeFakeFakeFake1", 3000+bots.Add(1)))
 	require.NoError(t, err)
 	t.Cleanup(srv.Close)
 	body := object{"name": t.Name(), "channel": "telegram", "channelConfig": object{"botToken": srv.Token(), "apiBaseUrl": srv.URL()}}
@@ -68,7 +72,7 @@ func TestAnswersGrowOnTelegram(t *testing.T) {
 
 	t.Run("by editing", func(t *testing.T) {
 		t.Parallel()
-		b := w.newBot(t, object{"agent": agent.agent()})
+		b := w.newTelegram(t, object{"agent": agent.agent()})
 		m := b.asks(11, "hello")
 		require.Eventually(t, func() bool {
 			read := b.reads(11)
@@ -85,7 +89,7 @@ func TestAnswersGrowOnTelegram(t *testing.T) {
 	})
 	t.Run("refused", func(t *testing.T) {
 		t.Parallel()
-		b := w.newBot(t, object{"agent": agent.agent()})
+		b := w.newTelegram(t, object{"agent": agent.agent()})
 		for range 20 {
 			b.Fault("editMessageText", telegramtest.Fault{Status: http.StatusBadRequest, Description: "Bad Request: message can't be edited"})
 		}
@@ -96,7 +100,7 @@ func TestAnswersGrowOnTelegram(t *testing.T) {
 	})
 	t.Run("limited", func(t *testing.T) {
 		t.Parallel()
-		b := w.newBot(t, object{"agent": agent.agent()})
+		b := w.newTelegram(t, object{"agent": agent.agent()})
 		b.Fault("editMessageText", telegramtest.Fault{Status: http.StatusTooManyRequests, RetryAfter: 6})
 		m := b.asks(11, "hello")
 		require.Eventually(t, func() bool { return len(b.Calls("editMessageText")) == 1 }, 20*time.Second, 5*time.Millisecond)
@@ -111,7 +115,7 @@ func TestAnswersGrowOnTelegram(t *testing.T) {
 	t.Run("outgrowing a message", func(t *testing.T) {
 		t.Parallel()
 		long := strings.TrimSpace(strings.Repeat("Seven more words for a long answer. ", 160)) // 5759 characters
-		b := w.newBot(t, object{"agent": newTalker(t, 4*time.Millisecond, long).agent(), "messaging": object{"enableAutoSplit": false}})
+		b := w.newTelegram(t, object{"agent": newTalker(t, 4*time.Millisecond, long).agent(), "messaging": object{"enableAutoSplit": false}})
 		m := b.asks(11, "hello")
 		b.answered(t, m, 40*time.Second)
 		read := b.reads(11)
@@ -137,13 +141,14 @@ func TestKillWhileAnAnswerGrowsOnTelegram(t *testing.T) {
 	const other = "The model says something else until the hub is killed, and it says it for long enough to be cut off."
 	agent := newTalker(t, 100*time.Millisecond, other, firstPart)
 	c.start(t, orders{})
-	b := c.newBot(t, object{"agent": agent.agent()})
+	b := c.newTelegram(t, object{"agent": agent.agent()})
 	c.stop()
 	deaths := []struct {
 		when, point string
+		nth         int // of sends the second: the first is the typing indicator
 		known       bool
-	}{{before, "Send", false}, {after, "Send", false}, {after, "ShownLive", true}, {before, "Edit", true}, {after, "Edit", true},
-		{after, "AnswerTurn", true}, {before, "ReceiptPart", true}}
+	}{{before, "Send", 2, false}, {after, "Send", 2, false}, {after, "ShownLive", 1, true}, {before, "Edit", 1, true}, {after, "Edit", 1, true},
+		{after, "AnswerTurn", 1, true}, {before, "ReceiptPart", 1, true}}
 	asked := map[int]uuid.UUID{}
 	for i, d := range deaths {
 		for len(agent.calls) > 0 {
@@ -151,7 +156,7 @@ func TestKillWhileAnAnswerGrowsOnTelegram(t *testing.T) {
 		}
 		person := int64(100 + i)
 		chat := fmt.Sprint(person)
-		c.start(t, orders{Faults: []fault{{moment{When: d.when, Point: d.point, Chat: omni.ChatID(b.id, chat), Platform: chat}, 1}}})
+		c.start(t, orders{Faults: []fault{{moment{When: d.when, Point: d.point, Chat: omni.ChatID(b.id, chat), Platform: chat}, d.nth}}})
 		asked[i] = b.asks(person, "hello")
 		c.dies(t, 30*time.Second)
 		t.Logf("killed %s %s, when it read %q", d.when, d.point, b.reads(person))
