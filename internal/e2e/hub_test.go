@@ -114,6 +114,9 @@ func (h *hub) stop() {
 	require.NoError(h.t, h.cmd.Process.Signal(syscall.SIGTERM))
 	select {
 	case <-h.done:
+		if code := h.cmd.ProcessState.ExitCode(); code != 0 {
+			h.t.Errorf("the hub ended with code %d\n%s", code, h.tail())
+		}
 	case <-time.After(15 * time.Second):
 		h.t.Errorf("the hub did not stop within 15 s\n%s", h.tail())
 		_ = h.cmd.Process.Kill()

@@ -8,7 +8,7 @@ import (
 
 // RaceVariable makes tests build the hub under test with the race detector;
 // see CONTRIBUTING.md.
-const RaceVariable = "OMNI_E2E_RACE"
+const RaceVariable = "E2E_RACE"
 
 // NoRaces fails the test if the log of a hub tells of a data race. Only a hub
 // that was built with the race detector does.
