@@ -229,6 +229,29 @@ type Reactor interface {
 	React(ctx context.Context, out message.Outbound) error
 }
 
+// FileLocator is implemented by sessions of platforms that name attachments by
+// handles of their own (message.Media.Ref) instead of addresses.
+type FileLocator interface {
+	// LocateFile says where the bytes of a handle can be had now. Errors are
+	// *SendError: ErrTooLarge and ErrNotFound are final.
+	LocateFile(ctx context.Context, ref string) (FileLocation, error)
+}
+
+// FileLocation is where the bytes of an attachment are, for one download soon.
+// Its address and header may hold a secret of the channel's: they are neither
+// stored nor logged, nor part of any error.
+type FileLocation struct {
+	URL    string            `json:"url"`
+	Header map[string]string `json:"header,omitempty"` // of the request
+	Size   int64             `json:"size,omitempty"`   // bytes, 0 if unknown
+}
+
+// String keeps the address out of texts.
+func (FileLocation) String() string { return "•••" }
+
+// GoString does, too.
+func (FileLocation) GoString() string { return "•••" }
+
 // ReadMarker is implemented by sessions that can mark messages as read.
 type ReadMarker interface {
 	MarkRead(ctx context.Context, chat message.Chat, externalID string) error

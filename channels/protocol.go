@@ -22,6 +22,7 @@ const (
 	OpReact   Operation = "react"
 	OpTyping  Operation = "typing"
 	OpRead    Operation = "read"
+	OpFile    Operation = "file"    // where an attachment's bytes are: targetId is its handle (message.Media.Ref)
 	OpOutcome Operation = "outcome" // what became of a key: the gateway's memory of ten minutes
 
 	// OpWithdraw says that whoever asked for a key has left: a request that was
@@ -40,10 +41,12 @@ func Subject(channelType, instanceID string, op Operation) string {
 	return fmt.Sprintf("svc.channel.%s.%s.%s", channelType, instanceID, op)
 }
 
-// Reply is the answer to a request. Exactly one of Receipt and Error is set;
-// for OpOutcome both may be absent: nothing is remembered.
+// Reply is the answer to a request. Exactly one of Receipt and Error is set,
+// for OpFile of File and Error; for OpOutcome both may be absent: nothing is
+// remembered.
 type Reply struct {
 	Receipt *message.Receipt `json:"receipt,omitempty"`
+	File    *FileLocation    `json:"file,omitempty"`
 	Error   *ReplyError      `json:"error,omitempty"`
 }
 

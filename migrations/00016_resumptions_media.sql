@@ -80,11 +80,12 @@ CREATE TABLE media (
 );
 CREATE INDEX media_message ON media (message_id);
 
--- What became of an attachment, once: the first word stands. p_url is where it
--- was fetched from: a message that was edited meanwhile has others. False:
+-- What became of an attachment, once: the first word stands. p_from is where it
+-- was fetched from, an address or else the channel's handle: a message that was
+-- edited meanwhile has others. False:
 -- there is a word, or no such message.
 -- +goose StatementBegin
-CREATE FUNCTION media_record(p_id uuid, p_message uuid, p_idx int, p_url text, p_type text, p_mime text, p_filename text, p_size bigint,
+CREATE FUNCTION media_record(p_id uuid, p_message uuid, p_idx int, p_from text, p_type text, p_mime text, p_filename text, p_size bigint,
     p_sha256 text, p_state text, p_reason text, p_error text, p_started timestamptz, p_attempt int) RETURNS boolean LANGUAGE plpgsql AS $$
 DECLARE
     m messages;
@@ -100,7 +101,7 @@ BEGIN
     IF NOT FOUND THEN
         RETURN false;
     END IF;
-    IF p_state = 'received' AND m.content #>> ARRAY['media', p_idx::text, 'url'] = p_url THEN
+    IF p_state = 'received' AND coalesce(nullif(m.content #>> ARRAY['media', p_idx::text, 'url'], ''), m.content #>> ARRAY['media', p_idx::text, 'ref']) = p_from THEN
         UPDATE messages SET updated_at = clock_timestamp(),
             content = jsonb_set(content, ARRAY['media', p_idx::text], (content #> ARRAY['media', p_idx::text])
                 || jsonb_build_object('id', p_id, 'mimeType', p_mime, 'size', p_size))

@@ -53,7 +53,7 @@ func newSteps(d Deps) steps {
 			Sender: sender, Process: d.Process, Typer: typer{gateway}, Live: live{sender}, Streams: d.Bus, Observe: d.Metrics.Agent,
 			Spent: spent(d.Metrics)},
 		deliver: sender,
-		media:   &media.Activities{Store: store, Instances: d.Instances, HTTP: d.HTTP, Keep: keep(d.Blobs)},
+		media:   &media.Activities{Store: store, Instances: d.Instances, Files: d.Bus, HTTP: d.HTTP, Keep: keep(d.Blobs)},
 	}
 }
 

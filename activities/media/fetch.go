@@ -14,6 +14,7 @@ import (
 	"github.com/google/uuid"
 
 	"github.com/omnihub/omni/activities"
+	"github.com/omnihub/omni/channels"
 	"github.com/omnihub/omni/channels/message"
 	"github.com/omnihub/omni/internal/omni"
 )
@@ -24,13 +25,20 @@ type Store interface {
 	// MediaKnown returns the places of the attachments of which it is known
 	// what became.
 	MediaKnown(ctx context.Context, messageID uuid.UUID) ([]int, error)
-	// RecordMedia says what became of one; the first word stands.
-	RecordMedia(ctx context.Context, f omni.MediaFile, url string, a omni.Attempt) error
+	// RecordMedia says what became of one that had that address, or handle; the
+	// first word stands.
+	RecordMedia(ctx context.Context, f omni.MediaFile, from string, a omni.Attempt) error
 }
 
 // Instances reads instances, usually from memory.
 type Instances interface {
 	Get(ctx context.Context, id uuid.UUID) (*omni.Instance, error)
+}
+
+// Files finds attachments that a channel knows by a handle of its own. Its
+// errors are *channels.SendError.
+type Files interface {
+	File(ctx context.Context, channelType string, instanceID uuid.UUID, ref string, deadline time.Time) (channels.FileLocation, error)
 }
 
 // Keep keeps all that r holds under an id, at most limit bytes (else an error
@@ -44,6 +52,7 @@ var ErrTooLarge = errors.New("the attachment is larger than media.maxBytes")
 type Activities struct {
 	Store     Store
 	Instances Instances
+	Files     Files
 	HTTP      *http.Client // guarded
 	Keep      Keep
 }
@@ -55,6 +64,8 @@ const (
 	// retryFirst grows with each try to retryMost.
 	retryFirst = 500 * time.Millisecond
 	retryMost  = 5 * time.Second
+	// locateWithin is how long a channel may take to say where a file is.
+	locateWithin = 10 * time.Second
 	// noteWithin is kept of the step's time for writing down what failed.
 	noteWithin = 3 * time.Second
 )
@@ -68,14 +79,14 @@ func (a *Activities) Fetch(ctx context.Context, in activities.FetchInput) (activ
 
 // GiveUp is media.GiveUp.
 func (a *Activities) GiveUp(ctx context.Context, in activities.FetchInput) (activities.FetchOutput, error) {
-	return a.each(ctx, in, func(_ context.Context, f *omni.MediaFile, _ string, _ int64) {
+	return a.each(ctx, in, func(_ context.Context, f *omni.MediaFile, _ source, _ int64) {
 		fail(f, omni.MediaUnavailable, "nobody fetched it in time")
 	})
 }
 
 // each has done to every attachment whose fate is not known what gives it one,
 // several at once, and writes that down.
-func (a *Activities) each(ctx context.Context, in activities.FetchInput, do func(context.Context, *omni.MediaFile, string, int64)) (activities.FetchOutput, error) {
+func (a *Activities) each(ctx context.Context, in activities.FetchInput, do func(context.Context, *omni.MediaFile, source, int64)) (activities.FetchOutput, error) {
 	attempt := activities.NewAttempt(ctx)
 	m, cfg, err := a.read(ctx, in.Message)
 	if err != nil {
@@ -99,9 +110,13 @@ func (a *Activities) each(ctx context.Context, in activities.FetchInput, do func
 		wg.Go(func() {
 			slots <- struct{}{}
 			defer func() { <-slots }()
-			f := newFile(in.Message, i, m.Content.Media[i])
-			do(ctx, &f, m.Content.Media[i].URL, cfg.MaxBytes)
-			err := a.note(ctx, f, m.Content.Media[i].URL, attempt)
+			f, from := newFile(in.Message, i, m.Content.Media[i]), sourceOf(in.Message, m.Content.Media[i])
+			if from.size > cfg.MaxBytes {
+				tooLarge(&f, from.size, cfg.MaxBytes)
+			} else {
+				do(ctx, &f, from, cfg.MaxBytes)
+			}
+			err := a.note(ctx, f, from.name(), attempt)
 			mu.Lock()
 			defer mu.Unlock()
 			failed = append(failed, err)
@@ -135,11 +150,11 @@ func (a *Activities) read(ctx context.Context, ref activities.MessageRef) (*omni
 
 // note writes down what became of an attachment; not where the step was ended
 // from outside, because somebody tries again then.
-func (a *Activities) note(ctx context.Context, f omni.MediaFile, url string, attempt omni.Attempt) error {
+func (a *Activities) note(ctx context.Context, f omni.MediaFile, from string, attempt omni.Attempt) error {
 	if err := ctx.Err(); err != nil {
 		return err
 	}
-	return a.Store.RecordMedia(ctx, f, url, attempt)
+	return a.Store.RecordMedia(ctx, f, from, attempt)
 }
 
 func newFile(ref activities.MessageRef, place int, m message.Media) omni.MediaFile {
@@ -151,9 +166,13 @@ func fail(f *omni.MediaFile, reason omni.MediaReason, detail string) {
 	f.State, f.Reason, f.Error = omni.MediaFailed, reason, detail
 }
 
+func tooLarge(f *omni.MediaFile, size, limit int64) {
+	fail(f, omni.MediaTooLarge, fmt.Sprintf("%d bytes, and media.maxBytes is %d", size, limit))
+}
+
 // fetch tries until the bytes are kept, or trying again is useless, or the
 // step's time is nearly over.
-func (a *Activities) fetch(ctx context.Context, f *omni.MediaFile, url string, limit int64) {
+func (a *Activities) fetch(ctx context.Context, f *omni.MediaFile, from source, limit int64) {
 	tries := ctx
 	if at, ok := ctx.Deadline(); ok {
 		var cancel context.CancelFunc
@@ -161,7 +180,7 @@ func (a *Activities) fetch(ctx context.Context, f *omni.MediaFile, url string, l
 		defer cancel()
 	}
 	for pause := retryFirst; ; pause = min(2*pause, retryMost) {
-		later := a.try(tries, f, url, limit)
+		later := a.try(tries, f, from, limit)
 		if later == nil {
 			return
 		}
@@ -183,11 +202,22 @@ type another struct {
 }
 
 // try fetches once. nil: the attachment has its fate.
-func (a *Activities) try(ctx context.Context, f *omni.MediaFile, url string, limit int64) *another {
-	req, err := http.NewRequestWithContext(ctx, http.MethodGet, url, nil)
+func (a *Activities) try(ctx context.Context, f *omni.MediaFile, from source, limit int64) *another {
+	place, later := a.locate(ctx, f, from)
+	if later != nil || f.State == omni.MediaFailed {
+		return later
+	}
+	if place.Size > limit {
+		tooLarge(f, place.Size, limit)
+		return nil
+	}
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, place.URL, nil)
 	if err != nil {
 		fail(f, omni.MediaRefused, "its address is none")
 		return nil
+	}
+	for name, value := range place.Header {
+		req.Header.Set(name, value)
 	}
 	resp, err := a.HTTP.Do(req)
 	if err != nil {
@@ -213,7 +243,7 @@ func (a *Activities) try(ctx context.Context, f *omni.MediaFile, url string, lim
 // keep takes the bytes of an answer.
 func (a *Activities) keep(f *omni.MediaFile, resp *http.Response, limit int64) *another {
 	if resp.ContentLength > limit {
-		fail(f, omni.MediaTooLarge, fmt.Sprintf("%d bytes, and media.maxBytes is %d", resp.ContentLength, limit))
+		tooLarge(f, resp.ContentLength, limit)
 		return nil
 	}
 	head := make([]byte, sniffed)

@@ -18,6 +18,7 @@ import (
 
 	"github.com/omnihub/omni/activities"
 	"github.com/omnihub/omni/activities/media"
+	"github.com/omnihub/omni/channels"
 	"github.com/omnihub/omni/channels/message"
 	"github.com/omnihub/omni/internal/omni"
 )
@@ -31,12 +32,14 @@ type world struct {
 	inst    omni.Instance
 	known   []int
 	files   map[int]omni.MediaFile
+	from    map[int]string
 	kept    map[uuid.UUID]string
+	locate  func(ref string) (channels.FileLocation, error)
 	gone    error // of the instance
 }
 
 func newWorld(urls ...string) *world {
-	w := &world{inst: omni.Instance{ID: uuid.New(), Settings: omni.DefaultSettings()}, files: map[int]omni.MediaFile{}, kept: map[uuid.UUID]string{}}
+	w := &world{inst: omni.Instance{ID: uuid.New(), Settings: omni.DefaultSettings()}, files: map[int]omni.MediaFile{}, from: map[int]string{}, kept: map[uuid.UUID]string{}}
 	w.message.ID = uuid.New()
 	for _, u := range urls {
 		w.message.Content.Media = append(w.message.Content.Media, message.Media{Type: message.TypeImage, URL: u})
@@ -48,13 +51,20 @@ func (w *world) InboundMessage(context.Context, uuid.UUID) (*omni.InboundMessage
 	return &w.message, nil
 }
 func (w *world) MediaKnown(context.Context, uuid.UUID) ([]int, error) { return w.known, nil }
-func (w *world) RecordMedia(_ context.Context, f omni.MediaFile, _ string, _ omni.Attempt) error {
+func (w *world) RecordMedia(_ context.Context, f omni.MediaFile, from string, _ omni.Attempt) error {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	w.files[f.Index] = f
+	w.files[f.Index], w.from[f.Index] = f, from
 	return nil
 }
 func (w *world) Get(context.Context, uuid.UUID) (*omni.Instance, error) { return &w.inst, w.gone }
+
+func (w *world) File(_ context.Context, channel string, instance uuid.UUID, ref string, _ time.Time) (channels.FileLocation, error) {
+	if channel != "telegram" || instance != w.inst.ID {
+		return channels.FileLocation{}, errors.New("another instance's")
+	}
+	return w.locate(ref)
+}
 
 func (w *world) keep(id uuid.UUID, r io.Reader, limit int64) (int64, string, error) {
 	b, err := io.ReadAll(io.LimitReader(r, limit+1))
@@ -74,11 +84,11 @@ func (w *world) activities(t *testing.T) *media.Activities {
 	t.Helper()
 	client := &http.Client{Transport: &http.Transport{}}
 	t.Cleanup(client.CloseIdleConnections)
-	return &media.Activities{Store: w, Instances: w, HTTP: client, Keep: w.keep}
+	return &media.Activities{Store: w, Instances: w, Files: w, HTTP: client, Keep: w.keep}
 }
 
 func (w *world) in() activities.FetchInput {
-	return activities.FetchInput{Message: activities.MessageRef{MessageID: w.message.ID, InstanceID: w.inst.ID}}
+	return activities.FetchInput{Message: activities.MessageRef{MessageID: w.message.ID, InstanceID: w.inst.ID, Channel: "telegram"}}
 }
 
 func serve(t *testing.T, handler http.HandlerFunc) string {

@@ -107,6 +107,20 @@ func isUnfetchable(err error) bool {
 	return false
 }
 
+func isTooBig(err error) bool {
+	return errors.Is(err, bot.ErrorBadRequest) && strings.Contains(err.Error(), "file is too big")
+}
+
+func isNoFile(err error) bool {
+	text := err.Error()
+	return errors.Is(err, bot.ErrorBadRequest) && !isAway(err) && (strings.Contains(text, "file_id") || strings.Contains(text, "file identifier"))
+}
+
+// isAway is how Telegram says that it may have a file a little later.
+func isAway(err error) bool {
+	return errors.Is(err, bot.ErrorBadRequest) && strings.Contains(err.Error(), "temporarily unavailable")
+}
+
 func isCaption(err error) bool {
 	return errors.Is(err, bot.ErrorBadRequest) && strings.Contains(err.Error(), "there is no text in the message to edit")
 }

@@ -46,6 +46,8 @@ var (
 	_ channels.Deleter = (*session)(nil)
 	_ channels.Reactor = (*session)(nil)
 	_ channels.Typer   = (*session)(nil)
+
+	_ channels.FileLocator = (*session)(nil)
 )
 
 func newSession(c config, channel channels.Config, deps channels.Deps) (*session, error) {

@@ -54,7 +54,7 @@ var rooms = []room{
 	{path: "activities/identity", may: []string{"activities", "internal/omni", "channels/message"}},
 	{path: "activities/access", may: []string{"activities", "internal/omni", "channels/message"}},
 	{path: "activities/turn", may: []string{"activities", "internal/omni", "channels/message"}},
-	{path: "activities/media", may: []string{"activities", "internal/omni", "channels/message"}},
+	{path: "activities/media", may: []string{"activities", "internal/omni", "channels", "channels/message"}},
 	// These two decide by a channel's capabilities and send errors.
 	{path: "activities/agent", may: []string{"activities", "internal/omni", "channels", "channels/message"}},
 	{path: "activities/deliver", may: []string{"activities", "internal/omni", "channels", "channels/message"}},

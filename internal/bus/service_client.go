@@ -29,15 +29,28 @@ const (
 // ErrUnknown where no answer came in time, else what the session said.
 // Operations without a receipt (typing, read, delete, react) return a zero one.
 func (b *Bus) Send(ctx context.Context, channelType string, instanceID uuid.UUID, op channels.Operation, out message.Outbound, deadline time.Time) (message.Receipt, error) {
+	reply, err := b.operate(ctx, channelType, instanceID, op, out, deadline)
+	switch {
+	case err != nil:
+		return message.Receipt{}, err
+	case reply.Receipt == nil:
+		return message.Receipt{}, &channels.SendError{Kind: channels.ErrUnknown, Reason: "the channel answered without a receipt"}
+	}
+	return *reply.Receipt, nil
+}
+
+// operate makes a request and waits for its answer, which is no error.
+func (b *Bus) operate(ctx context.Context, channelType string, instanceID uuid.UUID, op channels.Operation, out message.Outbound,
+	deadline time.Time) (*channels.Reply, error) {
 	if deadline.IsZero() {
 		deadline = time.Now().Add(defaultSendTimeout)
 	}
 	if !time.Now().Before(deadline) {
-		return message.Receipt{}, notSent(channels.ErrTransient, "the deadline passed before the request was made")
+		return nil, notSent(channels.ErrTransient, "the deadline passed before the request was made")
 	}
 	body, err := json.Marshal(out)
 	if err != nil {
-		return message.Receipt{}, notSent(channels.ErrRejected, "the message cannot be encoded: "+err.Error())
+		return nil, notSent(channels.ErrRejected, "the message cannot be encoded: "+err.Error())
 	}
 	msg := nats.NewMsg(channels.Subject(channelType, instanceID.String(), op))
 	msg.Data = body
@@ -49,18 +62,31 @@ func (b *Bus) Send(ctx context.Context, channelType string, instanceID uuid.UUID
 	defer cancel()
 	answer, err := b.conn.RequestMsgWithContext(waiting, msg)
 	if err != nil {
-		return message.Receipt{}, requestError(err)
+		return nil, requestError(err)
 	}
 	reply, err := readReply(answer.Data)
 	switch {
 	case err != nil:
-		return message.Receipt{}, &channels.SendError{Kind: channels.ErrUnknown, Reason: err.Error()}
+		return nil, &channels.SendError{Kind: channels.ErrUnknown, Reason: err.Error()}
 	case reply.Error != nil:
-		return message.Receipt{}, reply.Error.AsSendError()
-	case reply.Receipt == nil:
-		return message.Receipt{}, &channels.SendError{Kind: channels.ErrUnknown, Reason: "the channel answered without a receipt"}
+		return nil, reply.Error.AsSendError()
 	}
-	return *reply.Receipt, nil
+	return reply, nil
+}
+
+// File asks whoever serves the instance where the bytes of an attachment are,
+// by the channel's own handle (zero deadline: 30 s from now). Every error is a
+// *channels.SendError. What it returns may hold a secret: it is for one
+// download.
+func (b *Bus) File(ctx context.Context, channelType string, instanceID uuid.UUID, ref string, deadline time.Time) (channels.FileLocation, error) {
+	reply, err := b.operate(ctx, channelType, instanceID, channels.OpFile, message.Outbound{TargetID: ref}, deadline)
+	switch {
+	case err != nil:
+		return channels.FileLocation{}, err
+	case reply.File == nil:
+		return channels.FileLocation{}, &channels.SendError{Kind: channels.ErrUnknown, Reason: "the channel answered without a place"}
+	}
+	return *reply.File, nil
 }
 
 // Withdraw says that whoever handed the key over has left: a send that was not

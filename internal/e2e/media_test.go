@@ -54,6 +54,7 @@ func (f *files) content(text, path, kind string) object {
 }
 
 type attached struct {
+	ID      string
 	Status  string
 	Content struct {
 		Media []struct{ ID, MimeType string }
@@ -102,6 +103,32 @@ func TestAttachments(t *testing.T) {
 		if *historiesInto != "" {
 			write(t, hist, workflows.TypeMessage, name)
 		}
+	}
+}
+
+// What somebody who is blocked attaches is fetched only where the instance
+// wants it all the same.
+func TestAttachmentsOfTheBlocked(t *testing.T) {
+	h := newHub(t)
+	f := newFiles(t)
+	close(f.let)
+	for _, anyway := range []bool{true, false} {
+		l := h.newLine(object{"access": object{"mode": "blocklist"}, "media": object{"processOnBlocked": anyway}})
+		h.rule(object{"instanceId": l.id, "type": "deny", "match": object{"platformUserId": "*"}})
+		id := l.tell("message", "m1", dm("c1"), f.content("look", "/blocked.png", "image"))
+		l.ends(id, "c1", "denied")
+		if anyway {
+			require.Equal(t, "/blocked.png", <-f.asked)
+			require.Eventually(t, func() bool { return len(h.eventLog("type=media.received&correlationId="+id)) == 1 }, 20*time.Second, 20*time.Millisecond)
+			var m attached
+			h.call(http.MethodGet, "/api/v1/messages/"+id, nil, &m)
+			require.Equal(t, "0123456789", h.bytes(t, m.Content.Media[0].ID, "", http.StatusOK))
+			continue
+		}
+		// Of the same person's next message it is known that nothing was fetched before.
+		l.ends(l.tell("message", "m2", dm("c1"), object{"content": text("hello?")}), "c1", "denied")
+		require.Empty(t, f.asked)
+		require.Empty(t, h.eventLog("type=media.*&correlationId="+id))
 	}
 }
 

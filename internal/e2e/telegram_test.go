@@ -98,7 +98,7 @@ func person(id int64, name string) telegramtest.User {
 func TestTelegram(t *testing.T) {
 	h := newHub(t)
 	tokens := []string{"111111111:AAPollingPollingPollingPollingPol1", "222222222:AAWebhookWebhookWebhookWebhookWeb2",
-		"333333333:AALimitedLimitedLimitedLimitedLim3", "444444444:AAEditedEditedEditedEditedEditedEd4"}
+		"333333333:AALimitedLimitedLimitedLimitedLim3", "444444444:AAEditedEditedEditedEditedEditedEd4", "555555555:AAAttachAttachAttachAttachAttachA5"}
 	ana, luis := person(1001, "Ana"), person(1002, "Luis")
 
 	bot := h.newBot(tokens[0], nil, nil)
@@ -114,6 +114,7 @@ func TestTelegram(t *testing.T) {
 			"chat": map[string]any{"id": ana.ID, "type": "private", "first_name": ana.FirstName}})
 		require.Equal(t, []string{"three tickets"}, b.answers(ana.ID, 1))
 	})
+	h.share(t, "attachments", func(t *testing.T) { hasFiles(t, h.newBot(tokens[4], nil, nil), ana) })
 	h.share(t, "killed before the update is confirmed", func(t *testing.T) { survivesKills(t, bot, luis) })
 
 	log, err := os.ReadFile(h.log.Name())
@@ -229,4 +230,42 @@ func survivesKills(t *testing.T, b *telegramBot, who telegramtest.User) {
 	b.Redeliver(second)
 	b.Say(who, "the end")
 	require.Equal(t, []string{"before the kill", "not confirmed", "the end"}, b.answers(who.ID, 3))
+}
+
+// hasFiles sends a voice message, which is answered once Telegram has given its
+// bytes, and a film that Telegram gives to no bot, which is answered at once.
+func hasFiles(t *testing.T, b *telegramBot, who telegramtest.User) {
+	const slow = 1500 * time.Millisecond
+	voice := b.AddFile("voice.oga", "audio/ogg", []byte("a voice"))
+	film := b.AddFile("film.mp4", "video/mp4", make([]byte, 20<<20+1))
+	chat := map[string]any{"id": who.ID, "type": "private", "first_name": who.FirstName}
+	b.Fault("getFile", telegramtest.Fault{Delay: slow})
+	said := time.Now()
+	b.Push("message", map[string]any{"from": who, "chat": chat, "caption": "listen",
+		"voice": map[string]any{"file_id": voice, "file_unique_id": "u1", "duration": 1, "mime_type": "audio/ogg", "file_size": 7}})
+	require.Equal(t, []string{"listen"}, b.answers(who.ID, 1))
+	require.GreaterOrEqual(t, time.Since(said), slow, "the window waits for what the answer is about")
+	b.Push("message", map[string]any{"from": who, "chat": chat, "caption": "watch",
+		"video": map[string]any{"file_id": film, "file_unique_id": "u2", "duration": 1, "width": 9, "height": 9, "mime_type": "video/mp4"}})
+	require.Equal(t, []string{"listen", "watch"}, b.answers(who.ID, 2))
+
+	received := b.hub.eventLog("type=media.received&instanceId=" + b.id)
+	require.Len(t, received, 1)
+	var list []attached
+	b.hub.call(http.MethodGet, "/api/v1/messages?direction=inbound&instanceId="+b.id, nil, &list)
+	require.Len(t, list, 2)
+	require.Equal(t, "audio/ogg", list[1].Content.Media[0].MimeType)
+	require.NotEmpty(t, list[1].Content.Media[0].ID)
+	status, body := b.hub.get("/api/v1/media/" + list[1].Content.Media[0].ID)
+	require.Equal(t, http.StatusOK, status)
+	require.Equal(t, "a voice", body)
+	require.Len(t, b.hub.eventLog("type=media.failed&instanceId="+b.id), 1)
+	_, failed := b.hub.get("/api/v1/events?type=media.failed&instanceId=" + b.id)
+	require.Contains(t, failed, `"reason":"too_large"`)
+	require.Contains(t, failed, "20 MB")
+	for _, path := range []string{"/api/v1/events?limit=100&instanceId=" + b.id, "/api/v1/messages/" + list[0].ID + "/trace", "/api/v1/messages/" + list[1].ID + "/trace"} {
+		_, body := b.hub.get(path)
+		_, secret, _ := strings.Cut(b.Token(), ":")
+		require.NotContains(t, body, secret, path)
+	}
 }

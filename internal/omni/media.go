@@ -70,11 +70,11 @@ func (c MediaConfig) Processes(t message.ContentType) bool {
 }
 
 // MediaToFetch are the places of the attachments that an instance fetches: of
-// the types that it processes, those with an address.
+// the types that it processes, those with an address or a handle of the channel.
 func MediaToFetch(c MediaConfig, content message.Content) []int {
 	var places []int
 	for i := range content.Media {
-		if m := &content.Media[i]; m.URL != "" && c.Processes(m.Type) {
+		if m := &content.Media[i]; (m.URL != "" || m.Ref != "") && c.Processes(m.Type) {
 			places = append(places, i)
 		}
 	}

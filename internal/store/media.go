@@ -37,10 +37,11 @@ func (s *Store) MediaKnown(ctx context.Context, messageID uuid.UUID) ([]int, err
 	return places, nil
 }
 
-// RecordMedia says what became of an attachment that was fetched from url, with
-// its event, once: later words change nothing.
-func (s *Store) RecordMedia(ctx context.Context, f omni.MediaFile, url string, a omni.Attempt) error {
-	if _, err := s.pool.Exec(ctx, `SELECT media_record($1,$2,$3,$4,$5,$6,$7,$8,$9,$10,$11,$12,$13,$14)`, f.ID, f.MessageID, f.Index, url, f.Type,
+// RecordMedia says what became of an attachment that was fetched from an
+// address, or by the channel's handle, with its event, once: later words change
+// nothing.
+func (s *Store) RecordMedia(ctx context.Context, f omni.MediaFile, from string, a omni.Attempt) error {
+	if _, err := s.pool.Exec(ctx, `SELECT media_record($1,$2,$3,$4,$5,$6,$7,$8,$9,$10,$11,$12,$13,$14)`, f.ID, f.MessageID, f.Index, from, f.Type,
 		f.MimeType, f.Filename, f.Size, f.SHA256, f.State, f.Reason, f.Error, a.StartedAt, a.Number); err != nil {
 		return fmt.Errorf("recording attachment %s: %w", f.ID, err)
 	}

@@ -74,3 +74,17 @@ func TestAnAttachmentThatWasReplacedIsNotNamed(t *testing.T) {
 	require.Empty(t, w.media(e.MessageID)[0].ID)
 	require.Equal(t, 1, count(w.story(e.MessageID), "media.received"))
 }
+
+// What was had by a channel's handle is known by it: an edit that puts another
+// attachment in its place is not said to be what was fetched.
+func TestAnAttachmentIsKnownByItsHandle(t *testing.T) {
+	t.Parallel()
+	for from, known := range map[string]bool{"AgADfile": true, "AgADother": false, "": false} {
+		w := newWorld(t)
+		e := w.inbound("c1", "ana", "m1", "look")
+		e.Event.Content = message.Content{Type: message.TypeImage, Media: []message.Media{{Type: message.TypeImage, Ref: "AgADfile"}}}
+		w.record(e)
+		require.NoError(t, w.RecordMedia(t.Context(), w.attachment(e, omni.MediaReceived), from, w.attempt()))
+		require.Equal(t, known, w.media(e.MessageID)[0].ID != "", from)
+	}
+}

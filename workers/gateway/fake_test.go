@@ -35,6 +35,7 @@ type fakeChannel struct {
 	sendFunc  func(ctx context.Context, out message.Outbound) (message.Receipt, error)
 	startFunc func(ctx context.Context, cfg channels.Config, in channels.Sink) error
 	typeFunc  func(ctx context.Context)
+	fileFunc  func(ctx context.Context, ref string) (channels.FileLocation, error)
 	caps      channels.Capabilities
 
 	started chan *fakeSession
@@ -117,6 +118,11 @@ func (s *fakeSession) Send(ctx context.Context, out message.Outbound) (message.R
 func (s *fakeSession) Typing(ctx context.Context, _ message.Chat) error {
 	s.channel.typeFunc(ctx)
 	return nil
+}
+
+// LocateFile implements channels.FileLocator.
+func (s *fakeSession) LocateFile(ctx context.Context, ref string) (channels.FileLocation, error) {
+	return s.channel.fileFunc(ctx, ref)
 }
 
 // React implements channels.Reactor; the others are not supported.

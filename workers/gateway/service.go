@@ -57,8 +57,9 @@ type request struct {
 	key      string
 	deadline time.Time
 	out      message.Outbound
-	known    string        // operation and key: what the memory and the gate know it by; "" without a key
-	left     chan struct{} // closed when whoever asked has left
+	file     *channels.FileLocation // what OpFile found
+	known    string                 // operation and key: what the memory and the gate know it by; "" without a key
+	left     chan struct{}          // closed when whoever asked has left
 }
 
 // queueGroup is the one of NATS micro-services, which foreign programs may use.
@@ -172,7 +173,7 @@ func (s *service) enqueue(r *request) {
 		s.session.host.memory.finish(attempt, reply)
 		s.answer(r, reply)
 	}
-	queued := s.queues.submit(r.out.Chat.ID, job{
+	queued := s.queues.submit(r.queue(), job{
 		ready: func() bool {
 			err := s.admit(r)
 			if err != nil {
@@ -185,6 +186,15 @@ func (s *service) enqueue(r *request) {
 	if !queued {
 		done(refused(channels.ErrTransient, "too much is waiting for this instance"))
 	}
+}
+
+// queue is what a request stands in line with: the others of its chat. Where
+// files are is asked beside all that.
+func (r *request) queue() string {
+	if r.op == channels.OpFile {
+		return "file\x00" + r.out.TargetID
+	}
+	return r.out.Chat.ID
 }
 
 // await is the answer to a key that is known already.
@@ -233,7 +243,10 @@ func (s *service) execute(r *request) channels.Reply {
 	defer span.End()
 	began := time.Now()
 	receipt, err := s.perform(ctx, r)
-	reply := channels.Reply{Receipt: &receipt}
+	reply := channels.Reply{Receipt: &receipt, File: r.file}
+	if r.file != nil {
+		reply.Receipt = nil
+	}
 	if err != nil {
 		failure := asSendError(err)
 		s.session.host.gate.told(r.out.Chat, failure)
@@ -275,6 +288,14 @@ func (s *service) perform(ctx context.Context, r *request) (receipt message.Rece
 	case channels.OpTyping:
 		if c, ok := s.channel.(channels.Typer); ok {
 			return receipt, c.Typing(ctx, r.out.Chat)
+		}
+	case channels.OpFile:
+		if c, ok := s.channel.(channels.FileLocator); ok {
+			found, err := c.LocateFile(ctx, r.out.TargetID)
+			if err == nil {
+				r.file = &found
+			}
+			return receipt, err
 		}
 	case channels.OpRead:
 		if c, ok := s.channel.(channels.ReadMarker); ok {

@@ -7,6 +7,9 @@ import (
 	"strings"
 )
 
+// maxDownload is the largest file that the Bot API gives to a bot.
+const maxDownload = 20 << 20
+
 // file is something that can be downloaded.
 type file struct {
 	id   string
@@ -79,6 +82,9 @@ func (s *Server) getFile(r request) (any, *apiError) {
 	f, ok := s.files[r.params["file_id"]]
 	if !ok {
 		return nil, badRequest("invalid file_id")
+	}
+	if len(f.data) > maxDownload {
+		return nil, badRequest("file is too big")
 	}
 	return map[string]any{"file_id": f.id, "file_unique_id": "u" + f.id, "file_size": len(f.data), "file_path": f.path}, nil
 }
