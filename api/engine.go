@@ -37,7 +37,7 @@ func newEngine(d Deps, live *ws.Hub) (http.Handler, error) {
 		problem.Write(c.Writer, c.Request, problem.New(http.StatusMethodNotAllowed, "method_not_allowed",
 			c.Request.Method+" is not what this address takes"))
 	})
-	mountHealth(e, d)
+	mountHealth(e, d.Control.Health, d.Metrics)
 	if d.Hooks != nil {
 		hooks.Mount(e, d.Hooks, d.Log)
 	}

@@ -5,15 +5,18 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"net"
 	"net/http"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"time"
 
 	"github.com/google/uuid"
 	"github.com/nats-io/nats.go"
 	"go.temporal.io/sdk/client"
 
+	"github.com/omnihub/omni/api"
 	"github.com/omnihub/omni/internal/blob"
 	"github.com/omnihub/omni/internal/bus"
 	"github.com/omnihub/omni/internal/config"
@@ -209,6 +212,10 @@ func (a *app) addRoles() error {
 		if checked, ok := service.(interface{ Health(context.Context) error }); ok {
 			a.checks = append(a.checks, control.Check{Name: string(role), Func: checked.Health})
 		}
+	}
+	if !slices.Contains(a.roles, workers.RoleAPI) && a.cfg.HealthPort > 0 {
+		a.group.Add("health", api.NewHealth(net.JoinHostPort(a.cfg.Host, strconv.Itoa(a.cfg.HealthPort)),
+			control.NewHealth(a.health()), a.tel.MetricsHandler(), a.log))
 	}
 	return nil
 }

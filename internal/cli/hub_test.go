@@ -153,8 +153,10 @@ func TestServeAgainstAnExternalStack(t *testing.T) {
 	require.Contains(t, r.stdout, "Temporal namespace omni-serve is ready")
 
 	// The work in one process, the front door in another.
-	work := start(t, environ, "serve", "--roles", "gateway,ingest,pipeline,media,agent,delivery,relay")
+	health := testkit.FreePort(t)
+	work := start(t, append([]string{fmt.Sprintf("OMNI_HEALTH_PORT=%d", health)}, environ...), "serve", "--roles", "gateway,ingest,pipeline,media,agent,delivery,relay")
 	door := start(t, environ, "serve", "--roles", "api")
+	work.awaitReady(health)
 	door.awaitReady(port)
 	requireWell(t, environ)
 	require.Zero(t, door.stop(), door.stderr.String())

@@ -153,6 +153,10 @@ func TestTheAPIAsCommands(t *testing.T) {
 	}
 	h.ok(&chat, "chats", "reset", msg.ChatID)
 	require.Equal(t, 1, chat.SessionEpoch)
+	h.ok(&chat, "chats", "takeover", msg.ChatID)
+	require.True(t, chat.Paused)
+	h.ok(&chat, "chats", "resume", msg.ChatID)
+	require.False(t, chat.Paused)
 	at := time.Now().Add(time.Hour).UTC().Format(time.RFC3339)
 	h.ok(&msg, "messages", "send", "--instance", in.ID, "--to", "c1", "--text", "later", "--at", at)
 	require.Equal(t, "scheduled", msg.Status)

@@ -11,6 +11,7 @@ package config
 type Config struct {
 	Host          string `env:"OMNI_HOST" default:"127.0.0.1" kind:"host" section:"The hub" doc:"Address the API listens on."`
 	Port          int    `env:"OMNI_PORT" default:"8881" kind:"port" doc:"Port of the API, the chat pages and the dashboard; 0 takes a free one."`
+	HealthPort    int    `env:"OMNI_HEALTH_PORT" default:"0" kind:"port" doc:"Port, on OMNI_HOST, at which omni serve without role api answers /healthz, /readyz and /metrics; 0: none."`
 	APIKey        string `env:"OMNI_API_KEY" secret:"true" kind:"key" doc:"The bootstrap API key, any string of 16 or more characters; it has scope admin. Unset, omni up makes one, prints it once and keeps it in the data directory."`
 	DataDir       string `env:"OMNI_DATA_DIR" default:"./data" kind:"path" doc:"Folder of everything the embedded stack writes, and of attachments."`
 	EncryptionKey string `env:"OMNI_ENCRYPTION_KEY" secret:"true" kind:"base64-32" doc:"32 bytes in base64 that encrypt stored credentials. Unset, omni up makes one and keeps it in the data directory; omni serve requires it."`
