@@ -38,7 +38,7 @@ func testRepeatedEdits(t *testing.T, h Harness) {
 	p, _, editor, id := beginEditing(t, h, "0")
 	text := "0"
 	for i := range 20 {
-		text += fmt.Sprint(" ", i)
+		text = fmt.Sprint(text, " ", i)
 		r, err := editor.Edit(t.Context(), edit(p, id, text))
 		require.NoError(t, err)
 		require.Equal(t, id, r.ExternalID, "an edited bubble keeps its id")

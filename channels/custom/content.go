@@ -41,6 +41,9 @@ func normaliseContent(c *message.Content, kind message.Kind, checkURL func(strin
 	if err := normaliseExtras(c); err != nil {
 		return err
 	}
+	if c.Text == "" && len(c.Buttons) == 1 && len(c.Media) == 0 { // one that was pressed says what it says
+		c.Text = c.Buttons[0].Text
+	}
 	if c.Type == "" {
 		c.Type = inferType(c)
 	}

@@ -16,6 +16,7 @@ const (
 	maxButtons       = 100 // of one message
 	maxCallbackData  = 64  // bytes
 	answerPressAfter = 5 * time.Second
+	maxAnswering     = 32 // presses at once
 )
 
 // inlineKeyboard is InlineKeyboardMarkup with what buttons of ours have. (The
@@ -112,13 +113,19 @@ func pressOf(in message.Inbound) string {
 }
 
 // answerPress ends the waiting that people see on a button which they have
-// pressed. It does not hold up what comes next; one that fails ends by itself.
+// pressed. It does not hold up what comes next; where it fails, that ends by itself.
 func (s *session) answerPress(ctx context.Context, in message.Inbound) {
 	id := pressOf(in)
 	if id == "" {
 		return
 	}
+	select {
+	case s.answers <- struct{}{}:
+	default: // people who press that often see their buttons wait
+		return
+	}
 	s.answering.Go(func() {
+		defer func() { <-s.answers }()
 		ctx, cancel := context.WithTimeout(ctx, answerPressAfter)
 		defer cancel()
 		var done bool

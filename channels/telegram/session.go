@@ -38,6 +38,7 @@ type session struct {
 	inactive sync.Once
 
 	answering sync.WaitGroup // of presses; run waits for them
+	answers   chan struct{}  // one for each of them
 }
 
 var (
@@ -55,7 +56,7 @@ func newSession(c config, channel channels.Config, deps channels.Deps) (*session
 	if err != nil {
 		return nil, err
 	}
-	s := &session{cfg: c, channel: channel, deps: deps, api: a}
+	s := &session{cfg: c, channel: channel, deps: deps, api: a, answers: make(chan struct{}, maxAnswering)}
 	s.me.Store(&account{id: c.botID()})
 	return s, nil
 }

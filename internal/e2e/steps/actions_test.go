@@ -137,7 +137,7 @@ var everything = object{
 	},
 }
 
-var whatCameOfIt = [][2]string{{"react", ""}, {"handoff", ""}, {"dance", "unknown action"}, {"unknown", "is not an object with a type"},
+var expectedOutcome = [][2]string{{"react", ""}, {"handoff", ""}, {"dance", "unknown action"}, {"unknown", "is not an object with a type"},
 	{"react", "emoji must be one emoji, or a platform's name of one"}, {"react", "messageId is not the id of a message"},
 	{"handoff", "untilSeconds must be a whole number between 0 and 31536000"}}
 
@@ -171,8 +171,8 @@ func TestAgentActs(t *testing.T) {
 
 			responses := w.eventData(t, m, "agent.response")
 			require.Len(t, responses, 1)
-			require.Equal(t, whatCameOfIt, wanted(t, responses[0]["actions"]))
-			require.Equal(t, whatCameOfIt, wanted(t, w.step(t, m, activities.AgentReply)["actions"]))
+			require.Equal(t, expectedOutcome, wanted(t, responses[0]["actions"]))
+			require.Equal(t, expectedOutcome, wanted(t, w.step(t, m, activities.AgentReply)["actions"]))
 			w.record(t, workflows.TypeMessage, "acting-quick-"+quick, workflows.MessageWorkflowID(m))
 		})
 	}
@@ -275,7 +275,7 @@ func TestAgentActsLater(t *testing.T) {
 	require.Equal(t, []string{"Here is what you asked for.", "image: the map", "document: ", "buttons: Anything else?", "👍 on m1"}, l.saw("c1"))
 	require.Len(t, w.eventData(t, m, "chat.takeover"), 1)
 	require.True(t, l.paused(t, "c1"))
-	require.Equal(t, whatCameOfIt, wanted(t, w.eventData(t, m, "agent.response")[0]["actions"]))
+	require.Equal(t, expectedOutcome, wanted(t, w.eventData(t, m, "agent.response")[0]["actions"]))
 }
 
 // The hub is killed on either side of every step of an answer that acts: what
@@ -331,6 +331,54 @@ func TestKillWhileAnAgentActs(t *testing.T) {
 					e["message.sent"]}, said)
 				require.Contains(t, wanted(t, c.eventData(t, m, "agent.response")[0]["actions"]), [2]string{"dance", "unknown action"}, said)
 			}
+		})
+	}
+}
+
+// A model calls the functions of the actions that it is offered, while what it
+// says is shown: what it then leaves unsaid is taken back.
+func TestModelActsWhileItIsHeard(t *testing.T) {
+	t.Parallel()
+	w := newWatched(t, slog.LevelInfo)
+	call := func(name, arguments string) string {
+		b, _ := json.Marshal(object{"choices": []object{{"index": 0, "finish_reason": "tool_calls", "delta": object{"tool_calls": []object{
+			{"index": 0, "id": "c1", "type": "function", "function": object{"name": name, "arguments": arguments}}}}}}})
+		return "data: " + string(b) + "\n\ndata: [DONE]\n\n"
+	}
+	for name, tt := range map[string]struct {
+		call, status string
+		read         []string
+	}{
+		"no reply": {call("no_reply", `{"reason":"not for me"}`), "ignored", []string{}},
+		"handoff":  {call("handoff", `{"reason":"asked for a person","text":"A colleague takes over."}`), "answered", []string{"Let me see what I can do.", "A colleague takes over."}},
+		"unknown":  {call("dance", `{}`), "answered", []string{"Let me see what I can do."}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			var l *line
+			a := newWild(t, func(w io.Writer, flush func(), gone <-chan struct{}) {
+				_, _ = io.WriteString(w, delta("Let me see what I can do."))
+				flush()
+				for len(l.out.Texts("c1")) == 0 { // until it is shown
+					select {
+					case <-gone:
+						return
+					case <-time.After(10 * time.Millisecond):
+					}
+				}
+				_, _ = io.WriteString(w, tt.call)
+			})
+			agent := a.streaming()
+			agent["actions"] = []string{"no_reply", "handoff"}
+			l = w.newLine(t, object{"agent": agent})
+			m := l.say(t, "m1", "c1", "hello")
+			w.finished(t, workflows.MessageWorkflowID(m))
+			require.Equal(t, tt.read, l.reads("c1"))
+			require.Equal(t, tt.status, w.status(t, m))
+			require.Equal(t, name == "handoff", l.paused(t, "c1"))
+			said := wanted(t, w.eventData(t, m, "agent.response")[0]["actions"])
+			require.Len(t, said, 1)
+			require.Equal(t, name == "unknown", said[0][1] == "unknown action")
 		})
 	}
 }

@@ -3,6 +3,7 @@ package steps
 import (
 	"fmt"
 	"log/slog"
+	"maps"
 	"net/http"
 	"strings"
 	"sync/atomic"
@@ -33,9 +34,7 @@ func (s *site) newTelegram(t *testing.T, settings object) *bot {
 	require.NoError(t, err)
 	t.Cleanup(srv.Close)
 	body := object{"name": t.Name(), "channel": "telegram", "channelConfig": object{"botToken": srv.Token(), "apiBaseUrl": srv.URL()}}
-	for k, v := range settings {
-		body[k] = v
-	}
+	maps.Copy(body, settings)
 	return &bot{Server: srv, site: s, id: s.instance(t, body)}
 }
 
