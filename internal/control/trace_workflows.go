@@ -2,6 +2,7 @@ package control
 
 import (
 	"context"
+	"slices"
 
 	"github.com/google/uuid"
 
@@ -18,13 +19,8 @@ type traced struct {
 }
 
 func (t *traced) add(id string) {
-	for _, have := range t.ids {
-		if have == id {
-			delete(t.maybe, id)
-			return
-		}
-	}
-	if id != "" {
+	delete(t.maybe, id)
+	if id != "" && !slices.Contains(t.ids, id) {
 		t.ids = append(t.ids, id)
 	}
 }

@@ -2,7 +2,6 @@ package gateway_test
 
 import (
 	"context"
-	"io"
 	"log/slog"
 	"net"
 	"sync"
@@ -82,7 +81,7 @@ func (s *stall) pipe(from, to net.Conn) {
 		s.gate.RLock()
 		_, werr := to.Write(buf[:n])
 		s.gate.RUnlock()
-		if err == io.EOF || err != nil || werr != nil {
+		if err != nil || werr != nil {
 			return
 		}
 	}
@@ -108,12 +107,12 @@ func TestAStalledGatewayKeepsItsInstances(t *testing.T) {
 	}
 	w := newWorld(t)
 	way := newStall(t, w.srv.Addr().String())
-	real := func(d *gateway.Deps) { d.Timing = gateway.DefaultTiming() }
-	w.gateway("stalls", real, func(d *gateway.Deps) { d.Bus = w.busThrough(way) })
+	unhurried := func(d *gateway.Deps) { d.Timing = gateway.DefaultTiming() }
+	w.gateway("stalls", unhurried, func(d *gateway.Deps) { d.Bus = w.busThrough(way) })
 	in := w.instance(`{}`)
 	receive(t, w.fake.started)
 	w.awaitServed(in.ID)
-	w.gateway("waits", real)
+	w.gateway("waits", unhurried)
 
 	renewed := w.leaseRevision(in.ID)
 	require.Eventually(t, func() bool { return w.leaseRevision(in.ID) != renewed }, 5*time.Second, 5*time.Millisecond)

@@ -37,7 +37,9 @@ func TestAnAgentThatIsDownForAWhile(t *testing.T) {
 	for tries := len(chats); tries < 3*len(chats); tries++ { // three tries each, on average
 		<-agent.called
 	}
-	agent.set(func(_ *http.Request, texts []string) (int, string) { return http.StatusOK, fmt.Sprint("re: ", texts[len(texts)-1]) })
+	agent.set(func(_ *http.Request, texts []string) (int, string) {
+		return http.StatusOK, fmt.Sprint("re: ", texts[len(texts)-1])
+	})
 	for _, chat := range chats {
 		l.hears(t, 40*time.Second, chat, "re: one", "re: three")
 	}
