@@ -45,7 +45,7 @@ func newSteps(d Deps) steps {
 		Owner: d.Owner, Process: d.Process}
 	return steps{
 		identity: &identity.Activities{Store: store, Log: d.Bus, Instances: d.Instances},
-		access:   &access.Activities{Store: store, Instances: d.Instances, Engine: d.Engine},
+		access:   &access.Activities{Store: store, Instances: d.Instances, Engine: d.Engine, Observe: d.Metrics.AccessDecision},
 		turn: &turn.Activities{Store: store, Instances: d.Instances, Agents: d.agents(), Quick: d.Latencies.agents(d), Typing: d.Bus, Engine: d.Engine,
 			Cancels: d.Bus, AgentHere: d.AgentHere, Process: d.Process},
 		agent: &agent.Activities{Store: store, Silence: agent.SilenceLooks(), Provider: d.Providers, Instances: d.Instances, Agents: d.agents(), Cancels: d.Bus,

@@ -36,6 +36,8 @@ type Activities struct {
 	Store     Store
 	Instances Instances
 	Engine    Engine
+	// Observe is told of each decision that Check makes; nil: nobody is.
+	Observe func(ctx context.Context, channel, decision string, byRule bool)
 }
 
 // freshFor is how long rules that were read with the message may be used. A
@@ -61,6 +63,9 @@ func (a *Activities) Check(ctx context.Context, in activities.CheckInput) (activ
 	answer, err := a.Store.CheckMessage(ctx, in.Message.MessageID, q.Plan(m, time.Now()), attempt)
 	if err != nil {
 		return activities.CheckOutput{}, err
+	}
+	if a.Observe != nil {
+		a.Observe(ctx, in.Message.Channel, answer.Decision, answer.RuleID.Valid)
 	}
 	if answer.Said.Valid {
 		if err := a.send(ctx, in.Message, answer.Said.UUID); err != nil {

@@ -6,6 +6,8 @@ import (
 	"os"
 	"os/exec"
 	"regexp"
+	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -196,6 +198,17 @@ func followsSchedules(t *testing.T, h *hub) {
 			require.Equal(t, "outside its schedule", c.Considered[0].Why)
 		}
 	}
+	// A message is decided by the clock of the rule's own time zone: these two are
+	// half a day apart, so that only in one of them it is about now.
+	tokyo, err := time.LoadLocation("Asia/Tokyo")
+	require.NoError(t, err)
+	now := time.Now().In(tokyo)
+	for user, zone := range map[string]string{"u-tokyo": "Asia/Tokyo", "u-recife": "America/Recife"} {
+		h.rule(object{"instanceId": l.id, "type": "allow", "match": object{"platformUserId": user},
+			"schedule": object{"timeZone": zone, "from": now.Add(-3 * time.Hour).Format("15:04"), "to": now.Add(3 * time.Hour).Format("15:04")}})
+	}
+	l.ends("tokyo", "tokyo", "answered")
+	l.ends("recife", "recife", "denied")
 	h.rule(object{"instanceId": l.id, "type": "allow", "expiresAt": time.Now().Add(time.Second)})
 	require.Eventually(t, func() bool { // a rule that is over lets nobody in
 		id := l.say(uuid.NewString(), "c2", "hello")
@@ -224,6 +237,16 @@ func pairs(t *testing.T, h *hub) {
 	}
 	h.call(http.MethodGet, "/api/v1/access/pairings?status=open&instanceId="+l.id, nil, &open)
 	require.Len(t, open, 3, "three at most")
+	// Another one is approved by API, under the code's own id.
+	other := open[slices.IndexFunc(open, func(p struct{ ID, Code, Status string }) bool { return p.Code != code })]
+	var approved struct{ Status, RuleID string }
+	h.call(http.MethodPost, "/api/v1/access/pairings", object{"id": other.ID}, &approved)
+	require.Equal(t, "approved", approved.Status)
+	for i := range 4 {
+		if chat := fmt.Sprint("other", i); slices.ContainsFunc(l.out.Texts(chat), func(s string) bool { return strings.Contains(s, other.Code) }) {
+			require.Equal(t, approved.RuleID, h.access(l.ends("let in", chat, "answered")).RuleID)
+		}
+	}
 	group := customtest.Text("g1", "group", "u-group", "hello @bot")
 	group["chat"] = object{"id": "group", "type": "group"}
 	group["mentions"] = []string{"bot"}
@@ -240,12 +263,16 @@ func pairs(t *testing.T, h *hub) {
 	require.Equal(t, []string{told[0], "text of m3"}, l.hears(10*time.Second, "stranger", 2), "one code, however many messages")
 	var events []struct{ Data struct{ RuleID string } }
 	h.call(http.MethodGet, "/api/v1/events?type=access.paired&instanceId="+l.id, nil, &events)
-	require.Len(t, events, 1)
-	require.Equal(t, h.access(paired).RuleID, events[0].Data.RuleID)
+	require.Len(t, events, 2)
+	require.Equal(t, []string{h.access(paired).RuleID, approved.RuleID}, []string{events[0].Data.RuleID, events[1].Data.RuleID}, "newest first")
 	require.Empty(t, l.out.Texts("group"))
 	codes := 0
 	for i := range 4 {
-		codes += len(l.out.Texts(fmt.Sprint("other", i)))
+		for _, text := range l.out.Texts(fmt.Sprint("other", i)) {
+			if codePattern.MatchString(text) {
+				codes++
+			}
+		}
 	}
 	require.Equal(t, 2, codes)
 }
@@ -255,7 +282,7 @@ func limitsAcrossARestart(t *testing.T, h *hub) {
 	rule := h.rule(object{"instanceId": l.id, "type": "allow", "rateLimit": object{"count": 3, "perSeconds": 3600}})
 	l.ends("m1", "c1", "answered")
 	l.ends("m2", "c1", "answered")
-	h.stop()
+	h.kill()
 	h.start()
 	l.ends("m3", "c1", "answered")
 	l.say("m3", "c1", "text of m3") // the platform says it again: no token more
@@ -263,4 +290,36 @@ func limitsAcrossARestart(t *testing.T, h *hub) {
 	require.Equal(t, access{"deny", rule, "rate limit: more than 3 in 3600 s"}, h.access(denied))
 	l.ends("m5", "c2", "answered")
 	require.Len(t, l.hears(10*time.Second, "c1", 3), 3)
+}
+
+// Two hubs share what a rule lets through, and what the one has been told of
+// rules counts at once at the other.
+func TestAccessIsSharedByTwoHubs(t *testing.T) {
+	env := startGround(t)
+	a, b := prepareHub(t, env, "serve"), prepareHub(t, env, "serve")
+	a.launch()
+	b.launch()
+	a.waitReady(60 * time.Second)
+	b.waitReady(60 * time.Second)
+	l := a.guarded("blocklist")
+	rule := a.rule(object{"instanceId": l.id, "type": "allow", "rateLimit": object{"count": 4, "perSeconds": 3600}})
+	end := func(id, chat string, at *hub, want string) string {
+		sent, err := l.through(at).SendText(t.Context(), id, chat, "u-"+chat, "text of "+id)
+		require.NoError(t, err)
+		require.Equal(t, want, l.settled(20*time.Second, sent.MessageID)[sent.MessageID], id)
+		return sent.MessageID
+	}
+	for i := range 4 {
+		end(fmt.Sprint("m", i), "c1", []*hub{a, b}[i%2], "answered")
+	}
+	for i, at := range []*hub{a, b} {
+		id := end(fmt.Sprint("over", i), "c1", at, "denied")
+		require.Equal(t, access{"deny", rule, "rate limit: more than 4 in 3600 s"}, a.access(id))
+	}
+	for i, at := range []*hub{a, b, a, b} {
+		deny := at.rule(object{"type": "deny", "match": object{"platformUserId": "u-c2"}, "priority": 1})
+		end(fmt.Sprint("denied", i), "c2", []*hub{b, a}[i%2], "denied")
+		require.Equal(t, http.StatusNoContent, at.call(http.MethodDelete, "/api/v1/access/rules/"+deny, nil, nil))
+		end(fmt.Sprint("free", i), "c2", []*hub{b, a}[i%2], "answered")
+	}
 }

@@ -1,6 +1,7 @@
 package e2e
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -29,6 +30,7 @@ type hub struct {
 	t    *testing.T
 	dir  string
 	port int
+	key  string   // of the API; "": the bootstrap key
 	args []string // of the binary
 	env  []string
 	cmd  *exec.Cmd
@@ -171,7 +173,14 @@ func (h *hub) tail() string {
 
 func (h *hub) url(path string) string { return fmt.Sprintf("http://127.0.0.1:%d%s", h.port, path) }
 
-func (h *hub) api() hubtest.API { return hubtest.API{URL: h.url(""), Key: apiKey} }
+func (h *hub) api() hubtest.API { return hubtest.API{URL: h.url(""), Key: cmp.Or(h.key, apiKey)} }
+
+// as is the same hub, called with another key.
+func (h *hub) as(key string) *hub {
+	other := *h
+	other.key = key
+	return &other
+}
 
 // get reads a public page; status 0 where nothing answers.
 func (h *hub) get(path string) (int, string) { return h.api().Get(path) }

@@ -73,7 +73,7 @@ func (f *follower) connections() int {
 func (h *hub) webSocket(query string) func(context.Context, string, func(), func(event)) error {
 	return func(ctx context.Context, since string, opened func(), got func(event)) error {
 		address := strings.Replace(h.url("/ws/events?"+query+"&since="+url.QueryEscape(since)), "http", "ws", 1)
-		conn, _, err := websocket.Dial(ctx, address, &websocket.DialOptions{HTTPHeader: http.Header{"Authorization": {"Bearer " + apiKey}}})
+		conn, _, err := websocket.Dial(ctx, address, &websocket.DialOptions{HTTPHeader: http.Header{"Authorization": {"Bearer " + h.api().Key}}})
 		if err != nil {
 			return err
 		}
@@ -101,7 +101,7 @@ func (h *hub) sse(query string) func(context.Context, string, func(), func(event
 		if err != nil {
 			return err
 		}
-		req.Header.Set("Authorization", "Bearer "+apiKey)
+		req.Header.Set("Authorization", "Bearer "+h.api().Key)
 		req.Header.Set("Last-Event-ID", since)
 		resp, err := http.DefaultClient.Do(req)
 		if err != nil {

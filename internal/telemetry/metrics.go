@@ -25,6 +25,7 @@ type Metrics struct {
 	eventsRelayed   metric.Int64Counter
 	panics          metric.Int64Counter
 	deadLetters     metric.Int64Counter
+	accessDecisions metric.Int64Counter
 }
 
 // Bounds in seconds. Steps take milliseconds, agents up to minutes.
@@ -50,6 +51,7 @@ func NewMetrics(meter metric.Meter) (*Metrics, error) {
 		eventsRelayed:   b.counter("omni_events_relayed_total", "events of the log published to the streams"),
 		panics:          b.counter("omni_panics_total", "panics caught, by where"),
 		deadLetters:     b.counter("omni_dead_letters_total", "inputs given up on, by step"),
+		accessDecisions: b.counter("omni_access_decisions_total", "messages decided about by access control, by decision"),
 	}
 	return m, b.err
 }
@@ -184,6 +186,20 @@ func (m *Metrics) Panic(ctx context.Context, where string) {
 		return
 	}
 	m.panics.Add(ctx, 1, metric.WithAttributeSet(attribute.NewSet(attribute.String("where", where))))
+}
+
+// AccessDecision counts a message that access control has decided about: by a
+// rule, or by the mode of its instance where none applied.
+func (m *Metrics) AccessDecision(ctx context.Context, channel, decision string, byRule bool) {
+	if m == nil {
+		return
+	}
+	by := "mode"
+	if byRule {
+		by = "rule"
+	}
+	m.accessDecisions.Add(ctx, 1, metric.WithAttributeSet(attribute.NewSet(
+		attribute.String("channel", channel), attribute.String("decision", decision), attribute.String("by", by))))
 }
 
 // DeadLetter counts an input that was given up on in a step.
