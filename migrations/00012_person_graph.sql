@@ -98,6 +98,9 @@ CREATE FUNCTION graph_lock(p_tenant text) RETURNS void LANGUAGE plpgsql AS $$
 BEGIN
     PERFORM graph_patience();
     PERFORM pg_advisory_xact_lock(hashtextextended('persons/' || p_tenant, 0));
+    IF EXISTS (SELECT FROM message_moves WHERE tenant_id = p_tenant) THEN
+        RAISE lock_not_available USING MESSAGE = 'the messages of an earlier change are still being moved';
+    END IF;
 END $$;
 -- +goose StatementEnd
 
@@ -132,13 +135,19 @@ CREATE FUNCTION accounts_moved(p_ids uuid[], p_from uuid, p_to uuid) RETURNS voi
 DECLARE
     mine     uuid[];
     sessions text[];
+    at_once  int := coalesce(nullif(current_setting('omni.move_at_once', true), '')::int, 2000);
 BEGIN
     mine := ARRAY(SELECT DISTINCT m.chat_id FROM messages m WHERE m.person_id = p_from);
     PERFORM FROM chats WHERE id = ANY (mine) ORDER BY id FOR NO KEY UPDATE;
-    UPDATE messages m SET person_id = p_to
-    WHERE m.person_id = p_from
-      AND (m.identity_id = ANY (p_ids)
-           OR m.identity_id IS NULL AND m.chat_id = ANY (ARRAY(SELECT c.id FROM chats c WHERE c.id = ANY (mine) AND c.identity_id = ANY (p_ids))));
+    IF (SELECT count(*) FROM (SELECT FROM messages m WHERE m.person_id = p_from LIMIT at_once + 1) x) > at_once THEN
+        INSERT INTO message_moves (id, tenant_id, identity_ids, chat_ids, from_person, to_person) -- see messages_move
+        SELECT uuid_v7(), i.tenant_id, p_ids, mine, p_from, p_to FROM identities i WHERE i.id = p_ids[1];
+    ELSE
+        UPDATE messages m SET person_id = p_to
+        WHERE m.person_id = p_from
+          AND (m.identity_id = ANY (p_ids)
+               OR m.identity_id IS NULL AND m.chat_id = ANY (ARRAY(SELECT c.id FROM chats c WHERE c.id = ANY (mine) AND c.identity_id = ANY (p_ids))));
+    END IF;
     UPDATE chats SET person_id = p_to WHERE id = ANY (mine) AND identity_id = ANY (p_ids);
     sessions := ARRAY(SELECT 'chat:' || c.id || '/person:' || p_from || CASE WHEN c.session_epoch > 0 THEN '#' || c.session_epoch ELSE '' END
                       FROM chats c WHERE c.id = ANY (mine));
@@ -573,12 +582,14 @@ END $$;
 -- is new, or alone with its person and placed there by nobody, becomes that of
 -- the one person who has shown the same; everything doubtful is suggested:
 -- several such persons, a person with accounts of their own on either side,
--- another phone number, a decision of somebody.
+-- another phone number, a decision of somebody. Returns the instances on which
+-- agents' routes have become another person's with it.
 -- +goose StatementBegin
-CREATE FUNCTION identities_claim(p jsonb) RETURNS void LANGUAGE plpgsql AS $$
+CREATE FUNCTION identities_claim(p jsonb) RETURNS uuid[] LANGUAGE plpgsql AS $$
 DECLARE
     r record;
     h bigint;
+    routed uuid[] := '{}';
 BEGIN
     PERFORM graph_patience();
     FOR h IN
@@ -604,15 +615,17 @@ BEGIN
             phone_key text, email_key text, is_bot boolean, traceparent text)
         ORDER BY identity_id
     LOOP
-        PERFORM identity_claim(to_jsonb(r));
+        routed := routed || identity_claim(to_jsonb(r));
     END LOOP;
+    RETURN routed;
 END $$;
 -- +goose StatementEnd
 
 -- identities_claim for one account; everything is locked.
 -- +goose StatementBegin
-CREATE FUNCTION identity_claim(r jsonb) RETURNS void LANGUAGE plpgsql AS $$
+CREATE FUNCTION identity_claim(r jsonb) RETURNS uuid[] LANGUAGE plpgsql AS $$
 DECLARE
+    routed uuid[] := '{}';
     i      identities;
     fresh  boolean;
     shown  text := (SELECT value FROM identity_evidence WHERE identity_id = (r ->> 'identity_id')::uuid AND kind = 'phone');
@@ -657,12 +670,17 @@ BEGIN
         c.identity_ids := ARRAY[i.id]; c.automatic := true; c.made_by := 'evidence'; c.reason := other.reason; c.confidence := other.confidence;
         c.evidence := jsonb_build_array(jsonb_build_object('reason', other.reason, 'value', other.value, 'identityIds', ARRAY[i.id, other.identity_id]));
         UPDATE identities SET person_id = target WHERE id = i.id;
-        PERFORM graph_change(c, cause);
+        c := graph_change(c, cause);
+        IF c.owned ? 'agent_routes' THEN
+            routed := ARRAY(SELECT DISTINCT a.instance_id FROM agent_routes a
+                            WHERE a.id = ANY (ARRAY(SELECT jsonb_array_elements_text(c.owned -> 'agent_routes')::uuid)));
+        END IF;
     END IF;
     IF news > 0 THEN
         PERFORM suggestion_add(i.id, o.identity_id, o.reason, o.value, o.confidence, cause)
         FROM claim_others(i.id, i.tenant_id, r ->> 'phone_key', r ->> 'email_key') o;
     END IF;
+    RETURN routed;
 END $$;
 -- +goose StatementEnd
 

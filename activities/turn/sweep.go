@@ -21,6 +21,10 @@ const strandedAfter = 60 * time.Second
 // suggestAtOnce is how many new accounts are looked at in one sweep.
 const suggestAtOnce = 2000
 
+// moveAtOnce is about how many messages of persons that became others are moved
+// in one sweep.
+const moveAtOnce = 50_000
+
 // Sweep is turn.Sweep: it looks at overdue turns and adopts those whose
 // workflow is gone, at follow-ups that nobody armed, at replies that were held
 // and need not be any more, it begins messages that nobody has begun, and
@@ -49,8 +53,10 @@ func (a *Activities) Sweep(ctx context.Context, in activities.SweepInput) (activ
 	if out.Resumed, err = a.Store.ResumeDueChats(ctx, in.Limit); err != nil {
 		return out, err
 	}
-	out.Suggested, err = a.Store.FindSuggestions(ctx, suggestAtOnce)
-	return out, err
+	if out.Suggested, err = a.Store.FindSuggestions(ctx, suggestAtOnce); err != nil {
+		return out, err
+	}
+	return out, a.Store.MoveMessages(ctx, moveAtOnce)
 }
 
 // unpark goes on with replies that were held for want of knowing whether a

@@ -38,6 +38,8 @@ type Store interface {
 	TurnAgent(ctx context.Context, turn uuid.UUID) (string, error)
 	// FindSuggestions looks for persons that may be one among accounts that are new, and counts them.
 	FindSuggestions(ctx context.Context, limit int) (int, error)
+	// MoveMessages goes on with what merging persons has left to do, about as many messages as limit.
+	MoveMessages(ctx context.Context, limit int) error
 	FollowUpStore
 }
 

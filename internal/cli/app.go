@@ -132,6 +132,11 @@ func (a *app) openBus(ctx context.Context) error {
 		return err
 	}
 	a.closers = append(a.closers, stop)
+	a.store.OnRerouted(func(ctx context.Context, id uuid.UUID) {
+		if err := a.bus.Announce(ctx, id); err != nil {
+			a.log.WarnContext(ctx, "announcing routes that are another person's now; the others notice within seconds", "instance_id", id, "error", err)
+		}
+	})
 	return nil
 }
 

@@ -387,3 +387,34 @@ func TestRulesFollowThePerson(t *testing.T) {
 	require.Equal(t, "deny", w.check(w.asked(w.inbound("c2", "eve", "e2", "hello"))).Decision, "whatever was known of the rule before")
 	require.Equal(t, "allow", w.check(w.asked(w.inbound("c1", "ana", "m4", "hello"))).Decision)
 }
+
+// What identity.Resolve and access.Check ask of Postgres: the message with all
+// that deciding needs, and the decision. A rule that this process has not read
+// as it now stands costs one more, once.
+func TestResolveAndCheckAreTwoRoundTrips(t *testing.T) {
+	t.Parallel()
+	w := newGuarded(t, omni.AccessBlocklist)
+	r := w.rule(omni.AccessRule{Type: omni.RuleDeny, Match: omni.RuleMatch{PlatformUserID: "a*"}})
+	other := w.again(t) // in whose memory the message is not
+	n := 0
+	trips := func(want string) int64 {
+		n++
+		e := w.asked(w.inbound("c1", "ana", fmt.Sprint("m", n), "hello"))
+		before := other.Pool().Stat().AcquireCount()
+		m, err := other.InboundMessage(t.Context(), e.MessageID)
+		require.NoError(t, err)
+		a, err := other.CheckMessage(t.Context(), e.MessageID, m.Question.Plan(m, time.Now()), other.attempt())
+		require.NoError(t, err)
+		require.Equal(t, want, a.Decision)
+		return other.Pool().Stat().AcquireCount() - before
+	}
+	require.EqualValues(t, 3, trips("deny"))
+	require.EqualValues(t, 2, trips("deny"))
+	_, err := w.PatchAccessRule(t.Context(), omni.DefaultTenant, r.ID, func(r *omni.AccessRule) error {
+		r.Type = omni.RuleSilent
+		return nil
+	})
+	require.NoError(t, err)
+	require.EqualValues(t, 3, trips("silent"))
+	require.EqualValues(t, 2, trips("silent"))
+}

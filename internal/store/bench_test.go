@@ -2,6 +2,7 @@ package store_test
 
 import (
 	"flag"
+	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -16,7 +17,7 @@ var keptDatabase = flag.String("kept", "", "URL of a database that a benchmark f
 
 // benchStore opens a database for a benchmark. filled: it has that table, which
 // filling it in leaves behind.
-func benchStore(b *testing.B, table string) (st *store.Store, filled bool) {
+func benchStore(b *testing.B, table string, parameters ...string) (st *store.Store, filled bool) {
 	b.Helper()
 	url := *keptDatabase
 	if url == "" {
@@ -25,9 +26,21 @@ func benchStore(b *testing.B, table string) (st *store.Store, filled bool) {
 		_, err := store.Migrate(b.Context(), url)
 		require.NoError(b, err)
 	}
-	st, err := store.Open(b.Context(), url, 4)
+	st, err := store.Open(b.Context(), withParameters(url, parameters...), 4)
 	require.NoError(b, err)
 	b.Cleanup(st.Close)
 	require.NoError(b, st.Pool().QueryRow(b.Context(), `SELECT to_regclass($1) IS NOT NULL`, table).Scan(&filled))
 	return st, filled
+}
+
+// withParameters sets parameters ("name=value") of the connections of a URL.
+func withParameters(url string, parameters ...string) string {
+	for _, p := range parameters {
+		sign := "?"
+		if strings.Contains(url, sign) {
+			sign = "&"
+		}
+		url += sign + p
+	}
+	return url
 }

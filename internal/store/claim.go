@@ -92,12 +92,17 @@ func (s *Store) claimRows(ctx context.Context, rows []claimRow) error {
 	if err != nil {
 		return fmt.Errorf("encoding what %d accounts have shown: %w", len(linking), err)
 	}
+	var routed []uuid.UUID
 	err = givingWay(ctx, func() error {
-		_, err := s.pool.Exec(ctx, `SELECT identities_claim($1)`, p)
-		return err
+		return s.pool.QueryRow(ctx, `SELECT identities_claim($1)`, p).Scan(&routed)
 	})
 	if err != nil {
 		return fmt.Errorf("linking %d accounts by what they have shown: %w", len(linking), err)
+	}
+	if s.rerouted != nil {
+		for _, id := range routed {
+			s.rerouted(ctx, id)
+		}
 	}
 	return nil
 }

@@ -59,11 +59,11 @@ func (s *Store) EventsByCorrelation(ctx context.Context, tenant string, ids []uu
 // never changed, so they are found by whose the message is now that began them.
 // Those that no message began are of the person, or of one that became it; the
 // chat's own are of the person whom the chat is with.
-const personEvents = `(person_id IS NOT NULL AND correlation_id = ANY (ARRAY(SELECT m.id FROM messages m WHERE m.person_id = person_now(?)))
+const personEvents = `(person_id IS NOT NULL AND correlation_id = ANY (ARRAY(SELECT m.id FROM messages m WHERE m.person_id = ANY (person_names(person_now(?)))))
 	OR correlation_id IS NULL AND person_id = ANY (person_aliases(?))
 	OR person_id IS NOT NULL AND starts_with(type, 'chat.') AND chat_id = ANY (ARRAY(
 		SELECT c.id FROM chats c WHERE c.person_id = person_now(?)
-		AND c.id IN (SELECT m.chat_id FROM messages m WHERE m.person_id = person_now(?)))))`
+		AND c.id IN (SELECT m.chat_id FROM messages m WHERE m.person_id = ANY (person_names(person_now(?)))))))`
 
 func eventsWhere(tenant string, f omni.EventFilter) *where {
 	w := &where{}

@@ -31,7 +31,17 @@ func (s *Store) ListMessages(ctx context.Context, tenant string, f omni.MessageF
 	w.within("instance_id", f.Within)
 	w.andID("instance_id = ?", f.InstanceID)
 	w.andID("chat_id = ?", f.ChatID)
-	w.andID("person_id = ?", f.PersonID)
+	if f.PersonID != uuid.Nil {
+		names, err := s.personNames(ctx, f.PersonID)
+		if err != nil {
+			return nil, err
+		}
+		if len(names) > 1 { // for a moment; else one of the index, in its order
+			w.and("person_id = ANY (?::uuid[])", names)
+		} else {
+			w.andID("person_id = ?", f.PersonID)
+		}
+	}
 	w.andID("turn_id = ?", f.TurnID)
 	w.andText("direction = ?", f.Direction)
 	w.andText("status = ?", f.Status)

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"math"
 
 	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
@@ -14,46 +15,51 @@ import (
 
 // MergePersons makes everything of the source the target's.
 func (s *Store) MergePersons(ctx context.Context, c omni.GraphCall, source, target uuid.UUID) (omni.GraphAnswer, error) {
-	return s.changeGraph(ctx, "merging person "+source.String(),
+	return s.changeGraph(ctx, c, "merging person "+source.String(),
 		`SELECT state, id FROM persons_merge($1, $2, $3, $4, $5, $6, '[]', 1, NULL)`, c.TenantID, c.Within, source, target, c.By, c.Reason)
 }
 
 // LinkIdentity makes an account a person's.
 func (s *Store) LinkIdentity(ctx context.Context, c omni.GraphCall, identity, person uuid.UUID) (omni.GraphAnswer, error) {
-	return s.changeGraph(ctx, "linking account "+identity.String(),
+	return s.changeGraph(ctx, c, "linking account "+identity.String(),
 		`SELECT state, id FROM identity_link($1, $2, $3, $4, $5, $6)`, c.TenantID, c.Within, identity, person, c.By, c.Reason)
 }
 
 // UnlinkIdentity gives an account a person of its own.
 func (s *Store) UnlinkIdentity(ctx context.Context, c omni.GraphCall, identity uuid.UUID) (omni.GraphAnswer, error) {
-	return s.changeGraph(ctx, "unlinking account "+identity.String(),
+	return s.changeGraph(ctx, c, "unlinking account "+identity.String(),
 		`SELECT state, id FROM identity_unlink($1, $2, $3, $4, $5)`, c.TenantID, c.Within, identity, c.By, c.Reason)
 }
 
 // UndoMerge takes a change back: the accounts return, with all that came since.
 func (s *Store) UndoMerge(ctx context.Context, c omni.GraphCall, id uuid.UUID) (omni.GraphAnswer, error) {
-	return s.changeGraph(ctx, "undoing merge "+id.String(),
+	return s.changeGraph(ctx, c, "undoing merge "+id.String(),
 		`SELECT state, id FROM merge_undo($1, $2, $3, $4)`, c.TenantID, c.Within, id, c.By)
 }
 
 // ConfirmSuggestion merges the two persons, keeping the elder.
 func (s *Store) ConfirmSuggestion(ctx context.Context, c omni.GraphCall, id uuid.UUID) (omni.GraphAnswer, error) {
-	return s.changeGraph(ctx, "confirming suggestion "+id.String(),
+	return s.changeGraph(ctx, c, "confirming suggestion "+id.String(),
 		`SELECT state, id FROM suggestion_confirm($1, $2, $3, $4, $5)`, c.TenantID, c.Within, id, c.By, c.Reason)
 }
 
 // DismissSuggestion says that the two persons are not one: it is not suggested
 // again.
 func (s *Store) DismissSuggestion(ctx context.Context, c omni.GraphCall, id uuid.UUID) (omni.GraphAnswer, error) {
-	return s.changeGraph(ctx, "dismissing suggestion "+id.String(),
+	return s.changeGraph(ctx, c, "dismissing suggestion "+id.String(),
 		`SELECT state, id FROM suggestion_dismiss($1, $2, $3, $4)`, c.TenantID, c.Within, id, c.By)
 }
 
 // changeGraph runs one change: one transaction, begun again where others hold
-// what it needs. omni.ErrGraphBusy where they hold it for too long.
-func (s *Store) changeGraph(ctx context.Context, doing, call string, args ...any) (omni.GraphAnswer, error) {
+// what it needs. omni.ErrGraphBusy where they hold it for too long. Very many
+// messages follow in steps after it; once it is made it is no failure that they
+// have not yet.
+func (s *Store) changeGraph(ctx context.Context, c omni.GraphCall, doing, call string, args ...any) (omni.GraphAnswer, error) {
 	var a omni.GraphAnswer
 	err := givingWay(ctx, func() error {
+		if err := s.moveMessages(ctx, &c.TenantID, math.MaxInt); err != nil { // of a change before
+			return err
+		}
 		var id uuid.NullUUID
 		err := s.pool.QueryRow(ctx, call, args...).Scan(&a.State, &id)
 		a.ID = id.UUID
@@ -67,7 +73,35 @@ func (s *Store) changeGraph(ctx context.Context, doing, call string, args ...any
 		return a, wrap(err, doing)
 	}
 	s.Nudge()
+	_ = givingWay(ctx, func() error { return s.moveMessages(ctx, &c.TenantID, math.MaxInt) }) // else the janitor does
 	return a, nil
+}
+
+// movedAtOnce is how many messages one step of moving them looks at.
+const movedAtOnce = 1000
+
+// MoveMessages goes on moving messages that changes of the graph have left
+// behind, of all tenants, about as many as limit.
+func (s *Store) MoveMessages(ctx context.Context, limit int) error {
+	return wrap(givingWay(ctx, func() error { return s.moveMessages(ctx, nil, limit) }), "moving messages to their persons")
+}
+
+// moveMessages moves what a tenant (nil: any) has to move, but for the rest
+// beyond limit.
+func (s *Store) moveMessages(ctx context.Context, tenant *string, limit int) error {
+	for more := true; more && limit > 0; limit -= movedAtOnce {
+		if err := s.pool.QueryRow(ctx, `SELECT messages_move($1, $2)`, tenant, movedAtOnce).Scan(&more); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// personNames are the ids under which messages of a person are found: see
+// person_names.
+func (s *Store) personNames(ctx context.Context, person uuid.UUID) (names []uuid.UUID, err error) {
+	err = s.pool.QueryRow(ctx, `SELECT person_names($1)`, person).Scan(&names)
+	return names, wrap(err, "looking for messages of person "+person.String())
 }
 
 // FindSuggestions looks for persons that may be one among accounts first seen

@@ -1,6 +1,7 @@
 package store_test
 
 import (
+	"context"
 	"testing"
 
 	"github.com/google/uuid"
@@ -288,4 +289,25 @@ func TestThePersonsNamesInTheLog(t *testing.T) {
 	w.undo(first, omni.GraphDone)
 	require.Equal(t, []uuid.UUID{c}, aliases(c))
 	require.Equal(t, []uuid.UUID{a}, aliases(a))
+}
+
+// Evidence moves routes as people do, and says on which instances: those are
+// kept in memory.
+func TestRoutesThatEvidenceMovesAreTold(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	var told []uuid.UUID
+	w.OnRerouted(func(_ context.Context, instance uuid.UUID) { told = append(told, instance) })
+	in, elsewhere := uuid.New(), uuid.New()
+	ana := w.show(in, "ana", "", "")
+	agent, route := uuid.New(), uuid.New()
+	w.exec(`INSERT INTO agents (id, tenant_id, name, config) VALUES ($1, 'default', 'x', '{}')`, agent)
+	w.exec(`INSERT INTO agent_routes (id, tenant_id, instance_id, agent_id, person_id) VALUES ($1, 'default', $2, $3, $4)`, route, elsewhere, agent, ana)
+	eve := w.show(in, "eve", "+5511987654321", "")
+	require.Empty(t, told, "nothing has moved")
+	require.Equal(t, eve, w.show(in, "ana", "+5511987654321", ""), "she has shown the same number now")
+	require.Equal(t, []uuid.UUID{elsewhere}, told)
+	require.Equal(t, 1, w.count(`SELECT count(*) FROM agent_routes WHERE id = $1 AND person_id = $2`, route, eve))
+	w.show(in, "ana", "+5511987654321", "")
+	require.Len(t, told, 1)
 }

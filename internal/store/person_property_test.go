@@ -91,7 +91,16 @@ type graphRun struct {
 
 func TestAnyChangesOfTheGraph(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t)
+	// Whether messages move with the change or in steps behind it.
+	for name, w := range map[string]*world{"at once": newWorld(t), "in steps": newWorldWith(t, "omni.move_at_once=0")} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			anyChanges(t, w)
+		})
+	}
+}
+
+func anyChanges(t *testing.T, w *world) {
 	rapid.Check(t, func(rt *rapid.T) {
 		r := &graphRun{world: w, rt: rt, instance: uuid.New(),
 			graphModel: &graphModel{of: map[uuid.UUID]uuid.UUID{}, people: map[uuid.UUID]bool{}}}

@@ -19,6 +19,8 @@ type Store struct {
 	q    *dbsqlc.Queries
 	box  Sealer // nil: rows with secrets can be neither written nor read
 
+	rerouted func(ctx context.Context, instance uuid.UUID) // see OnRerouted
+
 	nudge    chan struct{}                                 // see Nudge
 	batches  *otter.Cache[batchKey, []byte]                // see TurnBatch
 	inbound  *otter.Cache[uuid.UUID, *omni.InboundMessage] // see InboundMessage
@@ -62,6 +64,11 @@ func Open(ctx context.Context, url string, maxConns int32) (*Store, error) {
 
 // Close waits for running queries and closes the pool.
 func (s *Store) Close() { s.pool.Close() }
+
+// OnRerouted has fn called with each instance whose agents' routes became
+// another person's because evidence said who they are: whoever keeps routes in
+// memory should read them again. To be called before use.
+func (s *Store) OnRerouted(fn func(ctx context.Context, instance uuid.UUID)) { s.rerouted = fn }
 
 // Pool gives the pool to tests and to the health check.
 func (s *Store) Pool() *pgxpool.Pool { return s.pool }

@@ -1,7 +1,10 @@
 package store
 
 import (
+	"bytes"
+	"cmp"
 	"context"
+	"slices"
 
 	"github.com/google/uuid"
 
@@ -9,15 +12,34 @@ import (
 )
 
 // Timeline reads a page of everything that was said by a person and to them, on
-// all channels, newest first, in one query: what their accounts wrote, wherever
+// all channels, newest first, in one query (one more for each person that has
+// just become this one): what their accounts wrote, wherever
 // that was, what was answered, and what else was sent in the chats with them.
 func (s *Store) Timeline(ctx context.Context, tenant string, person uuid.UUID, f omni.TimelineFilter, p omni.Page) ([]omni.Message, error) {
-	sql, args := timelineQuery(tenant, person, f, p)
-	rows, err := s.pool.Query(ctx, sql, args...)
+	names, err := s.personNames(ctx, person)
 	if err != nil {
-		return nil, wrap(err, "reading the timeline of person "+person.String())
+		return nil, err
 	}
-	return collectMessages(rows)
+	var all []omni.Message
+	for _, name := range names {
+		sql, args := timelineQuery(tenant, name, f, p)
+		rows, err := s.pool.Query(ctx, sql, args...)
+		if err != nil {
+			return nil, wrap(err, "reading the timeline of person "+person.String())
+		}
+		part, err := collectMessages(rows)
+		if err != nil {
+			return nil, err
+		}
+		all = append(all, part...)
+	}
+	if len(names) > 1 {
+		slices.SortFunc(all, func(a, b omni.Message) int {
+			return cmp.Or(b.CreatedAt.Compare(a.CreatedAt), bytes.Compare(b.ID[:], a.ID[:]))
+		})
+		all = all[:min(len(all), p.Limit)]
+	}
+	return all, nil
 }
 
 func timelineQuery(tenant string, person uuid.UUID, f omni.TimelineFilter, p omni.Page) (sql string, args []any) {

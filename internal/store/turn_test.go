@@ -27,7 +27,13 @@ type world struct {
 
 func newWorld(t *testing.T) *world {
 	t.Helper()
-	st, err := store.Open(t.Context(), testkit.Postgres(t), 8)
+	return newWorldWith(t)
+}
+
+// newWorldWith sets parameters of its connections ("name=value").
+func newWorldWith(t *testing.T, parameters ...string) *world {
+	t.Helper()
+	st, err := store.Open(t.Context(), withParameters(testkit.Postgres(t), parameters...), 8)
 	require.NoError(t, err)
 	t.Cleanup(st.Close)
 	return &world{Store: st, t: t, instance: uuid.New()}

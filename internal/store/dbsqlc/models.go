@@ -384,6 +384,17 @@ type Message struct {
 	Bubble           int32
 }
 
+type MessageMove struct {
+	ID          uuid.UUID
+	TenantID    string
+	IdentityIds []uuid.UUID
+	ChatIds     []uuid.UUID
+	FromPerson  uuid.UUID
+	ToPerson    uuid.UUID
+	At          time.Time
+	AtID        uuid.UUID
+}
+
 type OutboundResumption struct {
 	ID        uuid.UUID
 	TenantID  string
