@@ -100,14 +100,14 @@ func TestAnswersGrowOnTelegram(t *testing.T) {
 	t.Run("limited", func(t *testing.T) {
 		t.Parallel()
 		b := w.newTelegram(t, object{"agent": agent.agent()})
-		b.Fault("editMessageText", telegramtest.Fault{Status: http.StatusTooManyRequests, RetryAfter: 6})
+		b.Fault("editMessageText", telegramtest.Fault{Status: http.StatusTooManyRequests, RetryAfter: 10})
 		m := b.asks(11, "hello")
 		require.Eventually(t, func() bool { return len(b.Calls("editMessageText")) == 1 }, 20*time.Second, 5*time.Millisecond)
 		told := b.Calls("editMessageText")[0].At
 		other := b.asks(12, "hello")
-		b.answered(t, other, 6*time.Second)
+		b.answered(t, other, 10*time.Second)
 		require.Equal(t, []string{shown}, b.reads(12))
-		require.Less(t, time.Since(told), 6*time.Second)
+		require.Less(t, time.Since(told), 10*time.Second)
 		b.answered(t, m, 30*time.Second)
 		require.Equal(t, []string{shown}, b.reads(11))
 	})
