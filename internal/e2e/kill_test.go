@@ -74,6 +74,36 @@ func TestKillDuringTheAgentCall(t *testing.T) {
 	l.staysAt("c1", []string{"the answer"})
 }
 
+// However often a message's step was cut off by a kill, it is taken up soon
+// after the last one.
+func TestKillAgainAndAgainDuringTheAgentCall(t *testing.T) {
+	release := make(chan struct{})
+	agent := newLLM(t, func(r *http.Request, _ []string) (int, string) {
+		select {
+		case <-release:
+		case <-r.Context().Done():
+		}
+		return http.StatusOK, "the answer"
+	})
+	h := newHub(t)
+	l := h.newLine(object{"agent": agent.agent(object{"quick": "always"})})
+	l.say("m1", "c1", "question")
+	var restarted time.Time
+	for range 6 {
+		select {
+		case <-agent.called:
+		case <-time.After(2 * time.Minute):
+			t.Fatal("the agent is not asked again")
+		}
+		h.kill()
+		restarted = time.Now()
+		h.start()
+	}
+	close(release)
+	l.hears(answeredWithin-time.Since(restarted), "c1", 1)
+	l.staysAt("c1", []string{"the answer"})
+}
+
 func TestKillBetweenTwoParts(t *testing.T) {
 	h := newHub(t)
 	l := h.newLine(object{"messaging": object{"splitDelayMs": 700}})

@@ -83,6 +83,9 @@ func dynamicSettings() dynamicconfig.StaticClient {
 		// queries for every workflow, one after the other.
 		dynamicconfig.NamespaceCacheRefreshInterval.Key(): time.Second,
 		// The first workflow task and activities travel in the answer.
+		// A task in flight when the process is killed is given out again after its
+		// timeout, which grows with every such death; from minutes to this.
+		dynamicconfig.WorkflowTaskRetryMaxInterval.Key(): 5 * time.Second,
 		dynamicconfig.EnableEagerWorkflowStart.Key():     true,
 		dynamicconfig.EnableActivityEagerExecution.Key(): true,
 		// One partition: a task never looks for its poller.
