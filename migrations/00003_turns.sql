@@ -35,12 +35,35 @@ BEGIN
 END $$;
 -- +goose StatementEnd
 
+-- What a message answers, where its platform says so: one of its chat, as it
+-- reads now.
+-- +goose StatementBegin
+CREATE FUNCTION quoted_message(m messages) RETURNS jsonb LANGUAGE plpgsql STABLE AS $$
+DECLARE
+    o messages;
+BEGIN
+    SELECT * INTO o FROM messages WHERE id = m.reply_to AND chat_id = m.chat_id;
+    IF NOT FOUND THEN -- what we sent is not known by an id that the platform's tells
+        SELECT * INTO o FROM messages
+        WHERE instance_id = m.instance_id AND direction = 'outbound' AND external_id = m.reply_to_external AND external_id <> ''
+          AND chat_id = m.chat_id
+        LIMIT 1;
+    END IF;
+    IF NOT FOUND OR o.deleted_at IS NOT NULL OR coalesce(o.access_decision, 'allow') <> 'allow' THEN
+        RETURN '{}';
+    END IF;
+    RETURN jsonb_build_object('replyTo', jsonb_build_object('id', o.id, 'fromAgent', o.direction = 'outbound',
+        'senderName', CASE WHEN o.direction = 'inbound' THEN o.sender_name ELSE '' END, 'text', left(o.text, 2000)));
+END $$;
+-- +goose StatementEnd
+
 -- A message as the batch of a turn holds it.
 -- +goose StatementBegin
 CREATE FUNCTION batch_message(m messages) RETURNS jsonb LANGUAGE sql STABLE AS $$
     SELECT jsonb_build_object('id', m.id, 'text', m.text, 'content', m.content, 'senderName', m.sender_name,
         'senderId', m.sender_platform_id, 'personId', m.person_id, 'externalId', m.external_id, 'seq', m.seq,
-        'sentAt', m.sent_at, 'facts', m.facts) || CASE WHEN m.kind = 'reaction' THEN reaction_target(m) ELSE '{}' END
+        'sentAt', m.sent_at, 'facts', m.facts)
+        || CASE WHEN m.kind = 'reaction' THEN reaction_target(m) WHEN m.reply_to_external <> '' THEN quoted_message(m) ELSE '{}' END
 $$;
 -- +goose StatementEnd
 
@@ -590,5 +613,5 @@ DROP FUNCTION turn_give_up(uuid, uuid, text, int, text, text, int, timestamptz, 
     turn_close_locked(turns, text, interval, interval, text, timestamptz, int),
     turn_due(timestamptz, interval), turn_closed(turns, jsonb, text, text, timestamptz, int),
     turn_hold(turns, interval, timestamptz, text, timestamptz, int), turn_finish_locked(turns, text, text, text, timestamptz, int, log_entry),
-    turns_waiting(uuid), turn_seen(turns, uuid, text), turn_state(turns, uuid, text), turn_batch(uuid), batch_message(messages), reaction_target(messages);
+    turns_waiting(uuid), turn_seen(turns, uuid, text), turn_state(turns, uuid, text), turn_batch(uuid), batch_message(messages), quoted_message(messages), reaction_target(messages);
 DROP TYPE log_entry, turn_view;

@@ -219,7 +219,8 @@ BEGIN
             'uncertain', m.direction = 'outbound' AND m.status IN ('sending', 'unknown') AND m.external_id = '',
             'text', CASE WHEN live THEN m.shown ELSE m.text END,
             'content', CASE WHEN live THEN jsonb_build_object('type', 'text', 'text', m.shown) ELSE m.content END)
-        || CASE WHEN m.kind = 'reaction' THEN reaction_target(m) ELSE '{}' END;
+        || CASE WHEN m.kind = 'reaction' THEN reaction_target(m)
+                WHEN m.direction = 'inbound' AND m.reply_to_external <> '' THEN quoted_message(m) ELSE '{}' END;
 END $$;
 -- +goose StatementEnd
 

@@ -51,7 +51,7 @@ func newSteps(d Deps) steps {
 		agent: &agent.Activities{Store: store, Silence: agent.SilenceLooks(), Provider: d.Providers, Instances: d.Instances, Agents: d.agents(), Cancels: d.Bus,
 			Capabilities: capabilities, CheckURL: d.CheckURL, Quick: d.Latencies.agents(d), Deliveries: &d.Latencies.channels,
 			Sender: sender, Process: d.Process, Typer: typer{gateway}, Live: live{sender}, Streams: d.Bus, Observe: d.Metrics.Agent,
-			Spent: spent(d.Metrics)},
+			Spent: Spent(d.Metrics)},
 		deliver: sender,
 		media:   &media.Activities{Store: store, Instances: d.Instances, Files: d.Bus, HTTP: d.HTTP, Keep: keep(d.Blobs)},
 	}
@@ -68,8 +68,8 @@ func keep(blobs *blob.Files) media.Keep {
 	}
 }
 
-// spent counts what agents' calls took, by names that are few.
-func spent(m *telemetry.Metrics) agent.Spending {
+// Spent counts what agents' calls took, by names that are few.
+func Spent(m *telemetry.Metrics) func(ctx context.Context, provider, model string, used omni.AgentUsage, cost *omni.Cost) {
 	return func(ctx context.Context, provider, model string, used omni.AgentUsage, cost *omni.Cost) {
 		model = omni.PricedModel(model)
 		m.AgentTokens(ctx, provider, model, used.InputTokens, used.OutputTokens)

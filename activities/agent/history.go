@@ -1,6 +1,8 @@
 package agent
 
 import (
+	"slices"
+
 	"github.com/omnihub/omni/channels"
 	"github.com/omnihub/omni/internal/omni"
 )
@@ -14,18 +16,27 @@ func history(past []omni.PastMessage, markup func(channel string) channels.Marku
 			if m.Target != nil {
 				m.Target.Text = omni.Unconvert(m.Target.Text, markup(m.Channel))
 			}
+			unquote(m.ReplyTo, markup(m.Channel))
 			merged = append(merged, m)
 			continue
 		}
 		m.Text = omni.Unconvert(m.Text, markup(m.Channel))
 		if last := len(merged) - 1; last >= 0 && m.Text != "" && sameReply(&merged[last], &m) {
 			merged[last].Text += "\n\n" + m.Text
+			merged[last].Content.Buttons = append(slices.Clone(merged[last].Content.Buttons), m.Content.Buttons...)
 			merged[last].Uncertain = merged[last].Uncertain || m.Uncertain
 			continue
 		}
 		merged = append(merged, m)
 	}
 	return merged
+}
+
+// unquote makes the text of a quoted message of ours Markdown again.
+func unquote(m *omni.QuotedMessage, markup channels.Markup) {
+	if m != nil && m.FromAgent {
+		m.Text = omni.Unconvert(m.Text, markup)
+	}
 }
 
 // sameReply reports whether two parts are text of one reply. Media is not

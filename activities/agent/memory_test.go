@@ -1,6 +1,8 @@
 package agent_test
 
 import (
+	"io"
+	"net/http"
 	"testing"
 	"time"
 
@@ -148,4 +150,63 @@ func TestAPersonsSessionGoesAcrossAccounts(t *testing.T) {
 	w.inst = first
 	w.converse(sayAs("c1", "alone"))
 	require.Equal(t, []string{"user: by telegram", "assistant: ok", "user: and here", "assistant: ok", "user: alone"}, <-w.asked)
+}
+
+// What files say, and what a message answers, is told as what it is: in the
+// messages to answer, and afterwards in the past.
+func TestWhatFilesSayIsRemembered(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, says("**Tea** or coffee?"))
+	w.caps.Markup = channels.MarkupTelegramHTML
+	group := message.Chat{ID: "g1", Type: message.ChatGroup}
+	voice := w.recordAs(group, "Ana", func(in *message.Inbound) {
+		in.Content = message.Content{Type: message.TypeAudio, Media: []message.Media{{Type: message.TypeAudio, URL: "https://e.com/a.ogg"}}}
+	})
+	// As the steps that look into files leave it.
+	w.exec(`UPDATE messages SET content = jsonb_set(content, '{media,0,transcript}', '"are you open?"') WHERE id = $1`, voice.MessageID)
+	asked := w.lead("", voice)
+	w.converse(asked)
+	require.Equal(t, []string{`user(Ana): [audio, transcript "are you open?"]`}, <-w.asked)
+
+	answer := w.recordAs(group, "Bo", func(in *message.Inbound) {
+		in.Content = message.Content{Type: message.TypeText, Text: "tea"}
+		in.ReplyTo = "x-" + omni.PartID(asked.TurnID, 0).String()
+	})
+	w.converse(w.lead("", answer))
+	require.Equal(t, []string{`user(Ana): [audio, transcript "are you open?"]`, "assistant: **Tea** or coffee?",
+		"user(Bo): [in reply to you \"**Tea** or coffee?\"]\ntea"}, <-w.asked)
+
+	too := w.recordAs(group, "Ana", func(in *message.Inbound) {
+		in.Content, in.ReplyTo = message.Content{Type: message.TypeText, Text: "me too"}, "m2"
+	})
+	w.exec(`UPDATE messages SET text = 'green tea', content = jsonb_set(content, '{text}', '"green tea"') WHERE id = $1`, answer.MessageID)
+	w.converse(w.lead("", too))
+	last := <-w.asked
+	require.Equal(t, "user(Ana): [in reply to Bo \"green tea\"]\nme too", last[len(last)-1], "as it reads now")
+	require.Equal(t, "user(Bo): [in reply to you \"**Tea** or coffee?\"]\ngreen tea", last[2])
+
+	w.exec(`UPDATE messages SET deleted_at = now() WHERE id = $1`, answer.MessageID)
+	late := w.recordAs(group, "Ana", func(in *message.Inbound) {
+		in.Content, in.ReplyTo = message.Content{Type: message.TypeText, Text: "hm"}, "m2"
+	})
+	w.converse(w.lead("", late))
+	last = <-w.asked
+	require.Equal(t, "user(Ana): hm", last[len(last)-1], "what was taken back is not repeated")
+}
+
+// The buttons under an answer are remembered with it.
+func TestButtonsAreRemembered(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, nil)
+	w.caps.Send = []message.ContentType{message.TypeText, message.TypeButtons}
+	w.inst.Settings.Agent.Actions = []omni.AgentActionType{omni.ActionButtons}
+	w.llm = func(rw http.ResponseWriter, _ *http.Request) {
+		rw.Header().Set("Content-Type", "application/json")
+		_, _ = io.WriteString(rw, `{"choices":[{"finish_reason":"tool_calls","message":{"content":"Well.","tool_calls":[{"id":"1","type":"function",
+			"function":{"name":"buttons","arguments":"{\"text\":\"Which?\",\"buttons\":[\"Tea\",\"Coffee\"]}"}}]}}]}`)
+	}
+	w.converse(w.say(dm, "Ana", "hello"))
+	<-w.asked
+	w.converse(w.say(dm, "Ana", "Tea"))
+	require.Equal(t, []string{"user: hello", "assistant: Well.\n\nWhich?\n[buttons: Tea / Coffee]", "user: Tea"}, <-w.asked)
 }

@@ -194,6 +194,7 @@ func (c *call) request(ctx context.Context) (req omni.AgentRequest, done *activi
 		if target := batch[i].Target; target != nil {
 			target.Text = omni.Unconvert(target.Text, markup(c.turn.Channel))
 		}
+		unquote(batch[i].ReplyTo, markup(c.turn.Channel))
 	}
 	return req, nil, nil
 }

@@ -47,6 +47,12 @@ type Media struct {
 	Filename string      `json:"filename,omitempty"`
 	Size     int64       `json:"size,omitempty"` // bytes, 0 if unknown
 	Ref      string      `json:"ref,omitempty"`  // the channel's own handle where there is no URL (Telegram file_id)
+
+	// What the hub made of the bytes; channels leave these empty. They are told
+	// as what they are, never as what somebody typed.
+	Transcript    string `json:"transcript,omitempty"`    // what is said in it, word by word
+	Description   string `json:"description,omitempty"`   // what is to be seen in it, in a model's words
+	ExtractedText string `json:"extractedText,omitempty"` // what is written in it
 }
 
 // Reaction is one emoji put on, or (Removed) taken off, a message.

@@ -113,7 +113,7 @@ func cleanContent(c *message.Content) {
 	}
 	for i := range c.Media {
 		m := &c.Media[i]
-		m.ID = "" // the hub's word, not a platform's
+		m.ID, m.Transcript, m.Description, m.ExtractedText = "", "", "", "" // the hub's words, not a platform's
 		m.Type = message.ContentType(cut(string(m.Type), 64))
 		m.URL, m.Ref = cut(m.URL, maxURLBytes), cut(m.Ref, maxURLBytes)
 		m.MimeType, m.Filename = cut(m.MimeType, maxNameBytes), cut(m.Filename, maxNameBytes)

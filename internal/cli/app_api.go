@@ -39,7 +39,7 @@ func (a *app) control() *control.Control {
 		Blobs:     a.blobs,
 		UI:        control.TemporalUI{URL: a.temporalUI, Namespace: a.cfg.TemporalNamespace},
 		PublicURL: a.publicURL(), CheckURL: a.guard.CheckURL, CheckHost: a.guard.CheckHost,
-		Agents: a.providers, Providers: a.knownProviders(),
+		Agents: a.providers, Providers: a.knownProviders(), Spent: workers.Spent(a.tel.Metrics),
 		APIKey: a.cfg.APIKey, Checks: a.health(),
 	}
 	if a.decorateControl != nil {

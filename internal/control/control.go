@@ -43,6 +43,7 @@ type Deps struct {
 	// names are only checked when they are called.
 	CheckHost func(ctx context.Context, rawURL string) error
 	Agents    AgentCaller // nil: agents cannot be tried
+	Spent     Spending    // nil: nobody counts what later answers took
 	Providers []string    // agents that this version can ask; empty: all of the contract
 	APIKey    string      // OMNI_API_KEY, scope admin; "" for none
 	Checks    []Check     // of the parts, for readiness
@@ -84,7 +85,7 @@ func New(d Deps) *Control {
 		Messages:    messages,
 		Media:       &Media{store: d.Store, blobs: d.Blobs},
 		Chats:       &Chats{store: d.Store, messages: messages, announce: d.Announcer, log: d.Log},
-		Turns:       &Turns{store: d.Store, instances: d.Store, waker: d.Waker, checkURL: d.CheckURL, log: d.Log},
+		Turns:       &Turns{store: d.Store, instances: d.Store, waker: d.Waker, checkURL: d.CheckURL, spent: d.Spent, log: d.Log},
 		Persons:     &Persons{store: d.Store, live: d.Presence, log: d.Log},
 		PersonGraph: &PersonGraph{store: d.Store, announce: d.Announcer, log: d.Log},
 		Events:      &Events{store: d.Store},

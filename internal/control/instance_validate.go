@@ -159,6 +159,7 @@ func (c *checks) agent(a *omni.AgentConfig, providers []string) {
 	}
 	c.agentExtras(a)
 	c.between("agent.timeoutSeconds", a.TimeoutSeconds, 1, 3600)
+	c.between("agent.maxTokens", a.MaxTokens, 0, 1_000_000)
 	c.between("agent.historyMessages", a.HistoryMessages, 0, 1000)
 	c.between("agent.historySeconds", a.HistorySeconds, 0, 10*365*24*3600)
 	c.between("agent.retryForSeconds", a.RetryForSeconds, 0, 30*24*3600)

@@ -127,6 +127,7 @@ type stepData struct {
 	Gate       json.RawMessage `json:"gate"`
 	Usage      json.RawMessage `json:"usage"`
 	Cost       json.RawMessage `json:"cost"`
+	Truncated  bool            `json:"truncated"`
 	Decision   string          `json:"decision"`
 	RuleID     *uuid.UUID      `json:"ruleId"`
 	Reason     string          `json:"reason"`
@@ -177,7 +178,7 @@ func stepOf(of uuid.UUID, e *omni.Event, d *stepData) omni.TraceStep {
 		Name: d.Step, Status: "completed", StartedAt: d.StartedAt.UTC(), DurationMs: d.DurationMs,
 		Attempts: max(d.Attempts, 1), Error: d.Error,
 		Detail: omni.TraceStepDetail{EventIDs: []uuid.UUID{e.ID}, EventTypes: []string{string(e.Type)}, Part: d.Part,
-			Actions: d.Actions, Gate: d.Gate, Usage: d.Usage, Cost: d.Cost},
+			Actions: d.Actions, Gate: d.Gate, Usage: d.Usage, Cost: d.Cost, Truncated: d.Truncated},
 	}
 	if s.Name == "" {
 		s.Name = string(e.Type)

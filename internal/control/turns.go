@@ -19,7 +19,8 @@ import (
 
 // TurnStore is what the turns' use cases need of the store.
 type TurnStore interface {
-	TurnOwner(ctx context.Context, tenant string, turn uuid.UUID) (instance uuid.UUID, channel string, err error)
+	TurnOwner(ctx context.Context, tenant string, turn uuid.UUID) (omni.TurnOwner, error)
+	Agent(ctx context.Context, id uuid.UUID) (*omni.Agent, error)
 	// TurnBatch reads the messages that a turn answers.
 	TurnBatch(ctx context.Context, turn uuid.UUID, epoch int) ([]omni.TurnMessage, error)
 	// ReplyTurn stores an answer; hash names the request's body.
@@ -37,8 +38,13 @@ type Turns struct {
 	instances instanceReader
 	waker     Waker // nil: whoever waits looks by itself
 	checkURL  func(rawURL string) error
+	spent     Spending // nil: nobody counts
 	log       *slog.Logger
 }
+
+// Spending hears what an agent says its answer took; cost is nil where it is
+// not known.
+type Spending func(ctx context.Context, provider, model string, used omni.AgentUsage, cost *omni.Cost)
 
 // TurnReplied says what became of a reply.
 type TurnReplied struct {
@@ -51,22 +57,27 @@ type TurnReplied struct {
 // within the agent's time from the moment it was asked, also before its 202 was
 // read. The same reply again is answered alike; any other is a KindConflict.
 func (s *Turns) Reply(ctx context.Context, who *omni.APIKey, id uuid.UUID, answer omni.AgentAnswer) (*TurnReplied, error) {
-	owner, channel, err := s.store.TurnOwner(ctx, who.TenantID, id)
+	owner, err := s.store.TurnOwner(ctx, who.TenantID, id)
 	if err != nil {
 		return nil, orNotFound(err, "turn")
 	}
-	instance, err := visibleInstance(ctx, s.instances, who, owner)
+	instance, err := visibleInstance(ctx, s.instances, who, owner.InstanceID)
 	if refused, ok := errors.AsType[*Error](err); ok && refused.Kind == KindNotFound {
 		return nil, notFound("turn")
 	}
 	if err != nil {
 		return nil, err
 	}
-	stored, err := s.answer(instance, channel, answer)
+	reply := answer.Reply()
+	stored, err := s.answer(instance, owner.Channel, &reply)
 	if err != nil {
 		return nil, err
 	}
-	if err := s.act(ctx, id, channel, answer, &stored); err != nil {
+	if err := s.act(ctx, id, owner.Channel, &reply, &stored); err != nil {
+		return nil, err
+	}
+	count, err := s.account(ctx, instance, owner.Agent, reply.Usage, &stored)
+	if err != nil {
 		return nil, err
 	}
 	body, err := json.Marshal(answer)
@@ -81,16 +92,49 @@ func (s *Turns) Reply(ctx context.Context, who *omni.APIKey, id uuid.UUID, answe
 	if err := replyRefusal(r.State); err != nil {
 		return nil, err
 	}
+	if r.State == omni.ReplyAccepted {
+		count(context.WithoutCancel(ctx))
+	}
 	s.wake(ctx, r.WorkflowID)
 	return &TurnReplied{TurnID: id, Parts: r.Parts, Duplicate: r.State == omni.ReplyDuplicate}, nil
 }
 
-// act adds what is wanted beside the messages of a reply.
-func (s *Turns) act(ctx context.Context, id uuid.UUID, channel string, answer omni.AgentAnswer, stored *omni.Answer) error {
-	reply := answer.Reply()
-	if reply.Usage != (omni.AgentUsage{}) {
-		stored.Details["usage"] = reply.Usage
+// account adds what the agent says the answer took, and what that cost. count
+// counts it, once the reply is taken.
+func (s *Turns) account(ctx context.Context, instance *omni.Instance, agent string, used omni.AgentUsage,
+	stored *omni.Answer) (count func(context.Context), err error) {
+	if used == (omni.AgentUsage{}) {
+		return func(context.Context) {}, nil
 	}
+	answering, err := activities.Answering(ctx, agentReader{s.store}, instance, agent)
+	if err != nil {
+		return nil, err
+	}
+	var by omni.AgentConfig
+	if answering.Settings.Agent != nil {
+		by = *answering.Settings.Agent
+	}
+	cost := omni.CostOf(by, used)
+	stored.Details["usage"] = used
+	if cost != nil {
+		stored.Details["cost"] = cost
+	}
+	return func(ctx context.Context) {
+		if s.spent != nil {
+			s.spent(ctx, by.Provider, by.Model, used, cost)
+		}
+	}, nil
+}
+
+// agentReader is the store as it is asked for agents elsewhere.
+type agentReader struct{ store TurnStore }
+
+func (r agentReader) Get(ctx context.Context, id uuid.UUID) (*omni.Agent, error) {
+	return r.store.Agent(ctx, id)
+}
+
+// act adds what is wanted beside the messages of a reply.
+func (s *Turns) act(ctx context.Context, id uuid.UUID, channel string, reply *omni.AgentReply, stored *omni.Answer) error {
 	if len(reply.Actions) == 0 {
 		return nil
 	}
@@ -105,16 +149,15 @@ func (s *Turns) act(ctx context.Context, id uuid.UUID, channel string, answer om
 }
 
 // answer makes the messages of a reply.
-func (s *Turns) answer(instance *omni.Instance, channel string, answer omni.AgentAnswer) (omni.Answer, error) {
-	silent := strings.TrimSpace(answer.Text) == "" && len(answer.Parts) == 0
-	if silent && len(omni.ParseActions(answer.Actions)) == 0 {
+func (s *Turns) answer(instance *omni.Instance, channel string, reply *omni.AgentReply) (omni.Answer, error) {
+	silent := strings.TrimSpace(reply.Text) == "" && len(reply.Parts) == 0
+	if silent && len(reply.Actions) == 0 {
 		return omni.Answer{}, invalid("text", "is required, or parts or actions")
 	}
 	var caps channels.Capabilities
 	if c, ok := channels.Lookup(channel); ok {
 		caps = c.Info().Capabilities
 	}
-	reply := answer.Reply()
 	bubbles, degraded, err := reply.Bubbles(omni.PartsOptions{Caps: caps, Auto: instance.Settings.Messaging.EnableAutoSplit, CheckURL: s.checkURL})
 	if fault, ok := errors.AsType[*omni.PartFault](err); ok {
 		return omni.Answer{}, invalid(fault.Field, fault.Reason)

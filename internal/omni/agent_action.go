@@ -9,6 +9,8 @@ import (
 	"unicode/utf8"
 
 	"github.com/google/uuid"
+
+	"github.com/omnihub/omni/channels/message"
 )
 
 // AgentActionType names what an agent wants done beside saying something.
@@ -16,6 +18,8 @@ type AgentActionType string
 
 // The actions of agents.
 const (
+	ActionButtons AgentActionType = "buttons"  // a message with buttons under it
+	ActionMedia   AgentActionType = "media"    // a picture, a sound, a film, a file
 	ActionReact   AgentActionType = "react"    // an emoji on a message of the turn
 	ActionNoReply AgentActionType = "no_reply" // say nothing this time
 	ActionHandoff AgentActionType = "handoff"  // a person takes the chat over
@@ -24,7 +28,7 @@ const (
 
 // AgentActionTypes lists every action, in documentation order.
 func AgentActionTypes() []AgentActionType {
-	return []AgentActionType{ActionReact, ActionNoReply, ActionHandoff, ActionClose}
+	return []AgentActionType{ActionButtons, ActionMedia, ActionReact, ActionNoReply, ActionHandoff, ActionClose}
 }
 
 // AgentAction is one thing that an agent wants done. Its JSON is what agents
@@ -35,6 +39,8 @@ type AgentAction struct {
 	MessageID    *uuid.UUID      `json:"messageId,omitempty"`    // react: a message of the turn; nil: the last one
 	Reason       string          `json:"reason,omitempty"`       // for people
 	UntilSeconds int             `json:"untilSeconds,omitempty"` // handoff; 0: until resumed
+
+	Part *message.Content `json:"part,omitempty"` // buttons, media: the message that it is
 
 	// Problem says why it is not carried out, "" if it is. It is then said in
 	// the log: nothing that an agent asks for is dropped in silence.
@@ -58,6 +64,7 @@ const (
 	problemMessageID   = "messageId is not the id of a message"
 	problemUntil       = "untilSeconds must be a whole number between 0 and 31536000"
 	problemReasonText  = "reason must be a text"
+	problemNoPart      = "says no message"
 	unknownActionTypes = "unknown"
 )
 
@@ -105,6 +112,10 @@ func parseAction(raw json.RawMessage) AgentAction {
 		a.Reason = cutRunes(strings.TrimSpace(CleanText(a.Reason)), maxActionReason)
 	}
 	switch a.Type { //nolint:exhaustive // the others have no fields of their own
+	case ActionButtons:
+		a.parseButtons(raw)
+	case ActionMedia:
+		a.parseMedia(raw)
 	case ActionReact:
 		if json.Unmarshal(in.Emoji, &a.Emoji) != nil {
 			a.Emoji = ""
@@ -145,6 +156,11 @@ func CheckActions(actions []AgentAction) []AgentAction {
 				a.UntilSeconds, a.Problem = 0, problemUntil
 				continue
 			}
+		case ActionButtons, ActionMedia:
+			if a.Part == nil {
+				a.Problem = problemNoPart
+			}
+			continue
 		case ActionNoReply, ActionClose:
 		default:
 			a.Problem = problemUnknown

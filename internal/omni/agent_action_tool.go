@@ -33,6 +33,18 @@ func actionTool(typ AgentActionType) ActionTool {
 	properties, required := map[string]any{}, []string{}
 	t := ActionTool{Name: string(typ)}
 	switch typ {
+	case ActionButtons:
+		t.Description = "Send a message with buttons under it, of which the person may press one; its text comes back as their next message."
+		properties["text"] = map[string]any{"type": "string", "description": "the message that the buttons stand under; do not repeat it elsewhere"}
+		properties["buttons"] = map[string]any{"type": "array", "items": map[string]any{"type": "string"}, "minItems": 1, "maxItems": maxActionButtons,
+			"description": "what is written on the buttons, in a few words each"}
+		required = []string{"text", "buttons"}
+	case ActionMedia:
+		t.Description = "Send a picture, a sound, a film or a file that is to be found at a public address. Make no address up."
+		properties["url"] = map[string]any{"type": "string", "description": "its address, https"}
+		properties["mediaType"] = map[string]any{"type": "string", "enum": actionMedia}
+		properties["text"] = map[string]any{"type": "string", "description": "a caption; leave out for none"}
+		required = []string{"url", "mediaType"}
 	case ActionReact:
 		t.Description = "Put an emoji on the person's last message."
 		properties["emoji"] = map[string]any{"type": "string", "description": "one emoji"}
@@ -68,7 +80,9 @@ func ToolAction(allowed []AgentActionType, name, arguments string) (AgentAction,
 		return AgentAction{Type: AgentActionType(name), Problem: problemNoObject}, ""
 	}
 	var text string
-	_ = json.Unmarshal(fields["text"], &text) // not a text: nothing to say
+	if !AgentActionType(name).isPart() { // there it is the message's own
+		_ = json.Unmarshal(fields["text"], &text) // not a text: nothing to say
+	}
 	typ, err := json.Marshal(name)
 	if err != nil {
 		return AgentAction{Type: unknownActionTypes, Problem: problemUnknown}, ""

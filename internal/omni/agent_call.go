@@ -64,6 +64,8 @@ type PastMessage struct {
 	Kind   message.Kind    `json:"kind,omitempty"` // "" for a message
 	Target *ReactionTarget `json:"target,omitempty"`
 
+	ReplyTo *QuotedMessage `json:"replyTo,omitempty"`
+
 	// AfterSeq is not 0 for what was said between the messages of the batch,
 	// in a reply that they interrupted: behind those up to this sequence.
 	AfterSeq int64 `json:"afterSeq,omitempty"`

@@ -24,16 +24,22 @@ type Cost struct {
 // defaultCurrency of prices that name none.
 const defaultCurrency = "USD"
 
-// The price table. It is data with a date: prices change, and whoever needs
-// others sets agent.price.
+// The price table. It is data with a date and its sources: prices change, and
+// whoever needs others sets agent.price.
 //
 //go:embed agent_prices.json
 var agentPrices []byte
 
-var priceTable = sync.OnceValue(func() map[string]AgentPrice {
+// listedPrice is a price of the table.
+type listedPrice struct {
+	AgentPrice
+	AtMostInput int `json:"atMostInput"` // tokens; longer calls cost another price. 0: it is the same for all
+}
+
+var priceTable = sync.OnceValue(func() map[string]listedPrice {
 	var table struct {
-		Currency string                `json:"currency"`
-		Models   map[string]AgentPrice `json:"models"`
+		Currency string                 `json:"currency"`
+		Models   map[string]listedPrice `json:"models"`
 	}
 	if err := json.Unmarshal(agentPrices, &table); err != nil {
 		panic("reading the price table: " + err.Error()) // a test reads it, too
@@ -45,26 +51,33 @@ var priceTable = sync.OnceValue(func() map[string]AgentPrice {
 	return table.Models
 })
 
-// dated is the day that vendors put behind the name of a model's edition.
-var dated = regexp.MustCompile(`-(\d{4}-\d{2}-\d{2}|\d{8})$`)
+// edition is what vendors put behind the name of a model: a day, or latest.
+var edition = regexp.MustCompile(`-(\d{4}-\d{2}-\d{2}|\d{8}|latest)$`)
 
-// PriceOf is what an agent's model costs: what its configuration says, else
-// the table. ok is false where nobody knows: no cost is better than a wrong one.
-func PriceOf(c AgentConfig) (p AgentPrice, ok bool) {
+// PriceOf is what a call of an agent's model costs: what its configuration
+// says, else the table. ok is false where nobody knows: no cost is better than
+// a wrong one.
+func PriceOf(c AgentConfig, u AgentUsage) (p AgentPrice, ok bool) {
 	if c.Price != nil {
 		if p = *c.Price; p.Currency == "" {
 			p.Currency = defaultCurrency
 		}
 		return p, true
 	}
-	p, ok = priceTable()[dated.ReplaceAllString(c.Model, "")]
-	return p, ok && (c.Provider == "openai" || c.Provider == "anthropic")
+	listed, ok := priceTable()[edition.ReplaceAllString(c.Model, "")]
+	switch {
+	case !ok, c.Provider != "openai" && c.Provider != "anthropic":
+		return AgentPrice{}, false
+	case listed.AtMostInput > 0 && u.InputTokens > listed.AtMostInput:
+		return AgentPrice{}, false
+	}
+	return listed.AgentPrice, true
 }
 
 // PricedModel is the model's name where the price table has it, else "other":
 // a label of few values.
 func PricedModel(model string) string {
-	name := dated.ReplaceAllString(model, "")
+	name := edition.ReplaceAllString(model, "")
 	if _, ok := priceTable()[name]; ok {
 		return name
 	}
@@ -73,7 +86,7 @@ func PricedModel(model string) string {
 
 // CostOf is what a call cost; nil where it is not known.
 func CostOf(c AgentConfig, u AgentUsage) *Cost {
-	p, ok := PriceOf(c)
+	p, ok := PriceOf(c, u)
 	if !ok || u == (AgentUsage{}) {
 		return nil
 	}

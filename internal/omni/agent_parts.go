@@ -27,8 +27,18 @@ func (e *PartFault) Error() string { return e.Field + " " + e.Reason }
 // Bubbles makes the bubbles of an answer. Texts are split; what the channel
 // cannot show is said in words (degraded counts these). A part that is not
 // whole, or that points to an address that is not called, is a *PartFault; so
-// are more bubbles than MaxParts.
+// are more bubbles than MaxParts. Behind the words come the actions that are
+// messages; of these, what cannot be sent gets a Problem.
 func (r *AgentReply) Bubbles(o PartsOptions) (bubbles []message.Content, degraded int, err error) {
+	if bubbles, degraded, err = r.wordBubbles(o); err != nil {
+		return nil, 0, err
+	}
+	more, inWords := r.partBubbles(o, MaxParts-len(bubbles))
+	return append(bubbles, more...), degraded + inWords, nil
+}
+
+// wordBubbles are those of the parts, or of the text.
+func (r *AgentReply) wordBubbles(o PartsOptions) (bubbles []message.Content, degraded int, err error) {
 	if len(r.Parts) == 0 {
 		text := message.Content{Type: message.TypeText, Text: CleanText(r.Text)}
 		return ContentParts(text, o.Caps, o.Auto), 0, nil
@@ -40,16 +50,11 @@ func (r *AgentReply) Bubbles(o PartsOptions) (bubbles []message.Content, degrade
 		if err := checkPart(fmt.Sprintf("parts[%d]", i), &part, o.CheckURL); err != nil {
 			return nil, 0, err
 		}
-		if part.Type == message.TypeReaction || !slices.Contains(o.Caps.Send, part.Type) {
-			part = message.Content{Type: message.TypeText, Text: inWords(part)}
+		made, inWords := partBubble(part, o)
+		if inWords {
 			degraded++
 		}
-		if part.Text != "" && len(part.Media) == 0 && part.Type != message.TypeText && part.Type != message.TypeButtons {
-			// A caption where no channel has a place for one.
-			bubbles = append(bubbles, ContentParts(message.Content{Type: message.TypeText, Text: part.Text}, o.Caps, o.Auto)...)
-			part.Text = ""
-		}
-		bubbles = append(bubbles, ContentParts(part, o.Caps, o.Auto)...)
+		bubbles = append(bubbles, made...)
 	}
 	if len(bubbles) > MaxParts {
 		return nil, 0, &PartFault{Field: "parts", Reason: fmt.Sprintf("would be %d messages, more than %d", len(bubbles), MaxParts)}
@@ -59,18 +64,26 @@ func (r *AgentReply) Bubbles(o PartsOptions) (bubbles []message.Content, degrade
 
 // Said is all text of an answer, for the log.
 func (r *AgentReply) Said() string {
-	if len(r.Parts) == 0 {
-		return CleanText(r.Text)
+	texts := make([]string, 0, len(r.Parts)+1)
+	if len(r.Parts) == 0 && r.Text != "" {
+		texts = append(texts, r.Text)
 	}
-	texts := make([]string, 0, len(r.Parts))
 	for _, p := range r.Parts {
-		if text := p.Text; text != "" {
-			texts = append(texts, text)
-		} else {
-			texts = append(texts, "["+string(p.Type)+"]")
+		texts = append(texts, saidPart(p))
+	}
+	for _, a := range r.Actions {
+		if a.Part != nil && a.Problem == "" {
+			texts = append(texts, saidPart(*a.Part))
 		}
 	}
 	return CleanText(strings.Join(texts, "\n\n"))
+}
+
+func saidPart(p message.Content) string {
+	if p.Text != "" {
+		return p.Text
+	}
+	return "[" + string(p.Type) + "]"
 }
 
 // checkPart cleans a part and says what is wrong with it. An attachment's

@@ -48,6 +48,7 @@ type AgentConfig struct {
 	Model           string `json:"model,omitempty"`
 	SystemPrompt    string `json:"systemPrompt,omitempty"`
 	TimeoutSeconds  int    `json:"timeoutSeconds" doc:"of one call"`
+	MaxTokens       int    `json:"maxTokens" doc:"how long an answer of a language model (openai, anthropic) may be; 0: as long as the service lets it, of anthropic, which wants to be told, 8192 (Claude 3: 4096)"`
 	Streaming       bool   `json:"streaming"`
 	Session         string `json:"session" enum:"chat,user,user-in-chat"`
 	HistoryMessages int    `json:"historyMessages" doc:"how many past messages the agent is told, where it keeps no memory of its own"`
@@ -58,7 +59,7 @@ type AgentConfig struct {
 	Quick           string `json:"quick" enum:"auto,always,never"`
 
 	Custom  *CustomAgent      `json:"custom,omitempty" doc:"of provider custom"`
-	Actions []AgentActionType `json:"actions,omitempty" enum:"react,no_reply,handoff,close" doc:"what a language model is offered to do beside answering, as functions; none where it is left out"`
+	Actions []AgentActionType `json:"actions,omitempty" enum:"buttons,media,react,no_reply,handoff,close" doc:"what a language model is offered to do beside answering, as functions; none where it is left out"`
 	Gate    *GateConfig       `json:"gate,omitempty" doc:"decides whether the agent is asked at all, in groups"`
 	Price   *AgentPrice       `json:"price,omitempty" doc:"what the model costs, where the hub does not know it"`
 }

@@ -41,6 +41,7 @@ type TraceStepDetail struct {
 	Gate       json.RawMessage `json:"gate,omitempty" doc:"what the agent's gate decided"`
 	Usage      json.RawMessage `json:"usage,omitempty" doc:"what the call of the agent took, in tokens"`
 	Cost       json.RawMessage `json:"cost,omitempty"`
+	Truncated  bool            `json:"truncated,omitempty" doc:"the model's answer ended where it was as long as it may be (agent.maxTokens)"`
 
 	// Of access.Check.
 	Decision string     `json:"decision,omitempty" enum:"allow,deny,silent,pair"`

@@ -49,6 +49,16 @@ type TurnMessage struct {
 	// A reaction's Text is its emoji, and Target the message of ours it was put on.
 	Kind   message.Kind    `json:"kind,omitempty"` // "" for a message
 	Target *ReactionTarget `json:"target,omitempty"`
+
+	ReplyTo *QuotedMessage `json:"replyTo,omitempty"` // nil: it answers nothing in particular
+}
+
+// QuotedMessage is what a message answers, as its platform says.
+type QuotedMessage struct {
+	ID         uuid.UUID `json:"id"`
+	FromAgent  bool      `json:"fromAgent"` // what the account wrote, whoever wrote it
+	SenderName string    `json:"senderName"`
+	Text       string    `json:"text"` // its beginning
 }
 
 // ReactionTarget is the message of ours that a reaction was put on.

@@ -1,6 +1,17 @@
 package omni
 
-import "time"
+import (
+	"time"
+
+	"github.com/google/uuid"
+)
+
+// TurnOwner is whose a turn is, and who answers it.
+type TurnOwner struct {
+	InstanceID uuid.UUID
+	Channel    string
+	Agent      string // InstanceAgent or an agent's id
+}
 
 // TurnWait is a turn that waits for an answer which its agent sends by a call
 // of its own. State is a TurnState: "closed" with Parts once it is answered,

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"net/http"
 	"net/url"
+	"slices"
 	"strings"
 	"time"
 
@@ -46,11 +47,7 @@ func (a *agent2agent) reply(ctx context.Context, req omni.AgentRequest) (omni.Ag
 	if len(msg.Parts) == 0 {
 		return omni.AgentReply{}, &omni.AgentError{Kind: omni.AgentEmpty, Reason: "nothing of the messages can be said in words"}
 	}
-	none := 0
-	result, err := a2aDo(ctx, c, func(t a2aclient.Transport, p a2aclient.ServiceParams) (a2a.SendMessageResult, error) {
-		return t.SendMessage(ctx, p, &a2a.SendMessageRequest{Tenant: peer.tenant, Message: msg,
-			Config: &a2a.SendMessageConfig{HistoryLength: &none}})
-	})
+	result, err := c.send(ctx, msg)
 	if err != nil {
 		return omni.AgentReply{}, err
 	}
@@ -66,6 +63,22 @@ func (a *agent2agent) reply(ctx context.Context, req omni.AgentRequest) (omni.Ag
 		return omni.AgentReply{}, err
 	}
 	return c.finished(task)
+}
+
+// send hands the message over: as a stream, where the agent is to stream and
+// its card says that it can.
+func (c *a2aCall) send(ctx context.Context, msg *a2a.Message) (a2a.SendMessageResult, error) {
+	none := 0
+	request := &a2a.SendMessageRequest{Tenant: c.peer.tenant, Message: msg, Config: &a2a.SendMessageConfig{HistoryLength: &none}}
+	if c.req.Config.Streaming && c.peer.streams {
+		result, err := c.stream(ctx, request)
+		if !errors.Is(err, errNoStream) {
+			return result, err
+		}
+	}
+	return a2aDo(ctx, c, func(t a2aclient.Transport, p a2aclient.ServiceParams) (a2a.SendMessageResult, error) {
+		return t.SendMessage(ctx, p, request)
+	})
 }
 
 // a2aCall is one turn with an agent; each request of it is watched.
@@ -128,6 +141,12 @@ func (c *a2aCall) await(ctx context.Context, task *a2a.Task) (*a2a.Task, error) 
 	return task, nil
 }
 
+// a2aTidy takes out what JSON's null leaves in a task.
+func a2aTidy(task *a2a.Task) *a2a.Task {
+	task.Artifacts = slices.DeleteFunc(task.Artifacts, func(a *a2a.Artifact) bool { return a == nil })
+	return task
+}
+
 func a2aSettled(s a2a.TaskState) bool {
 	return s.Terminal() || s == a2a.TaskStateInputRequired || s == a2a.TaskStateAuthRequired
 }
@@ -163,7 +182,7 @@ func (c *a2aCall) finished(task *a2a.Task) (omni.AgentReply, error) {
 		return a2aReply(status, task.Status.State)
 	}
 	var parts a2a.ContentParts
-	for _, artifact := range task.Artifacts {
+	for _, artifact := range a2aTidy(task).Artifacts {
 		parts = append(parts, artifact.Parts...)
 	}
 	if len(parts) == 0 {

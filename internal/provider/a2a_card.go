@@ -31,6 +31,7 @@ type a2aPeer struct {
 	tenant    string
 	rest      bool   // HTTP+JSON, not JSON-RPC
 	keyHeader string // carries the key; "": as a bearer token
+	streams   bool   // it can tell its answer while it makes it
 }
 
 func (p a2aPeer) transport(client *http.Client) a2aclient.Transport {
@@ -137,7 +138,8 @@ func choosePeer(card *a2a.AgentCard, base *url.URL, keyed bool) (a2aPeer, error)
 				foreign = true
 				continue
 			}
-			return a2aPeer{url: u, tenant: i.Tenant, rest: binding == a2a.TransportProtocolHTTPJSON, keyHeader: keyHeader(card)}, nil
+			return a2aPeer{url: u, tenant: i.Tenant, rest: binding == a2a.TransportProtocolHTTPJSON, keyHeader: keyHeader(card),
+				streams: card.Capabilities.Streaming}, nil
 		}
 	}
 	if foreign {

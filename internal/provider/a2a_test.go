@@ -79,7 +79,7 @@ func (p *peer) ask(t *testing.T, change func(*omni.AgentRequest)) (omni.AgentRep
 	t.Helper()
 	client := &http.Client{Transport: &http.Transport{}}
 	t.Cleanup(client.CloseIdleConnections)
-	req := a2aProtocol().request(p.URL)
+	req := a2aProtocol(false).request(p.URL)
 	if change != nil {
 		change(&req)
 	}
@@ -160,7 +160,7 @@ func TestA2ACancelsTheTask(t *testing.T) {
 	go func() { <-polled; cancel() }()
 	client := &http.Client{Transport: &http.Transport{}}
 	defer client.CloseIdleConnections()
-	_, err := provider.New(provider.Deps{HTTP: client}).Reply(ctx, a2aProtocol().request(p.URL))
+	_, err := provider.New(provider.Deps{HTTP: client}).Reply(ctx, a2aProtocol(false).request(p.URL))
 	require.ErrorIs(t, err, context.Canceled)
 	<-cancelled
 }

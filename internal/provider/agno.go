@@ -6,11 +6,13 @@ import (
 	"errors"
 	"net/http"
 	"net/url"
+	"regexp"
 	"strconv"
 	"strings"
 
 	"github.com/openai/openai-go/v3/packages/ssestream"
 
+	"github.com/omnihub/omni/channels/message"
 	"github.com/omnihub/omni/internal/omni"
 )
 
@@ -72,29 +74,46 @@ func (a *agno) reply(ctx context.Context, req omni.AgentRequest) (omni.AgentRepl
 // reply reads a run that is over.
 func (r *agnoRun) reply(x *exchange, key string) (omni.AgentReply, error) {
 	text := contentText(r.Content)
+	answer, structured := agnoAnswer(r.Content)
 	switch {
 	case r.Status == "ERROR", r.Status == "CANCELLED":
 		return omni.AgentReply{}, scrubbed(&omni.AgentError{Kind: omni.AgentTransient, Status: x.status,
 			Reason: "the run ended as " + r.Status + ": " + text}, key)
 	case r.Content == nil:
 		return omni.AgentReply{}, x.failure(context.Background(), errors.New("it has no content"), key)
-	case strings.TrimSpace(text) == "":
+	case structured && strings.TrimSpace(answer.Text) == "" && len(answer.Parts) == 0 && len(answer.Actions) == 0, strings.TrimSpace(text) == "":
 		return omni.AgentReply{}, &omni.AgentError{Kind: omni.AgentEmpty, Status: x.status, Reason: "the run has no content"}
 	}
 	details := map[string]any{}
 	if r.Model != "" {
 		details["model"] = omni.CleanText(r.Model)
 	}
-	if r.Metrics.Input+r.Metrics.Output > 0 {
-		details["usage"] = map[string]int64{"inputTokens": r.Metrics.Input, "outputTokens": r.Metrics.Output}
+	if !structured {
+		answer.Text = text
 	}
-	return omni.AgentReply{Text: text, Details: details}, nil
+	answer.Details, answer.Usage = details, usageOf(r.Metrics.Input, r.Metrics.Output)
+	return answer, nil
+}
+
+// agnoAnswer reads the content of an agent with a structured output: an object
+// with text, parts or actions, as webhook agents answer.
+func agnoAnswer(raw json.RawMessage) (answer omni.AgentReply, ok bool) {
+	var said map[string]json.RawMessage
+	if json.Unmarshal(raw, &said) != nil || said["text"] == nil && said["parts"] == nil && said["actions"] == nil {
+		return omni.AgentReply{}, false
+	}
+	var a omni.AgentAnswer
+	if json.Unmarshal(raw, &a) != nil {
+		return omni.AgentReply{}, false // an object of its own kind: shown as it is
+	}
+	return a.Reply(), true
 }
 
 // agnoStream reads the events of a run. The last one holds all of it.
 func agnoStream(res *http.Response, onDelta func(string)) (agnoRun, error) {
 	events := ssestream.NewDecoder(res)
 	var text strings.Builder
+	var last json.RawMessage // of contents that are no text
 	count := 0
 	for events.Next() {
 		event := events.Event()
@@ -111,7 +130,13 @@ func agnoStream(res *http.Response, onDelta func(string)) (agnoRun, error) {
 		}
 		switch e.Event {
 		case "RunContent", "RunResponseContent", "RunResponse":
-			piece := contentText(e.Content)
+			var piece string
+			if json.Unmarshal(e.Content, &piece) != nil { // an object comes whole, and is read at the end
+				if len(e.Content) > 0 {
+					last = e.Content
+				}
+				continue
+			}
 			text.WriteString(piece)
 			if onDelta != nil && piece != "" {
 				onDelta(piece)
@@ -119,7 +144,11 @@ func agnoStream(res *http.Response, onDelta func(string)) (agnoRun, error) {
 		case "RunError", "RunCancelled":
 			return agnoRun{}, &omni.AgentError{Kind: omni.AgentTransient, Reason: "the run ended as " + e.Event + ": " + contentText(e.Content)}
 		case "RunCompleted":
-			if contentText(e.Content) == "" {
+			switch {
+			case contentText(e.Content) != "":
+			case text.Len() == 0 && len(last) > 0:
+				e.Content = last
+			default:
 				whole, err := json.Marshal(text.String())
 				if err != nil {
 					return agnoRun{}, err
@@ -152,12 +181,18 @@ func contentText(raw json.RawMessage) string {
 	return string(raw)
 }
 
-// batchText is a batch as one text, for services that take a single one:
-// in groups each message has its speaker in front.
+var lineBreaks = regexp.MustCompile("\r\n|[\n\r\u0085\u2028\u2029\v\f]")
+
+// batchText is a batch as one text, for services that take a single one: in
+// groups each message has its speaker in front, and its further lines are set
+// in, so that none of them looks like somebody else's message.
 func batchText(req omni.AgentRequest) string {
 	texts := make([]string, 0, len(req.Messages))
 	for _, m := range req.Messages {
 		if text := messageText(req, m); text != "" {
+			if req.Chat.Type == message.ChatGroup {
+				text = lineBreaks.ReplaceAllString(text, "\n  ")
+			}
 			texts = append(texts, text)
 		}
 	}

@@ -14,9 +14,12 @@ import (
 
 const anthropicURL = "https://api.anthropic.com"
 
-// maxAnthropicTokens bounds an answer, as the API demands: what every model
-// that is served can write, and far more than people read in a chat.
-const maxAnthropicTokens = 4096
+// The bound of an answer where the agent has none: the API demands one. It is
+// what every model can write, and far more than people read in a chat.
+const (
+	anthropicTokens  = 8192
+	anthropicTokens3 = 4096 // of the first models of generation 3
+)
 
 // claude speaks Anthropic's messages, to Anthropic and to servers that speak
 // it too.
@@ -32,12 +35,13 @@ func (c *claude) reply(ctx context.Context, req omni.AgentRequest) (omni.AgentRe
 		option.WithBaseURL(strings.TrimRight(url, "/")+"/"),
 		option.WithHTTPClient(x.client(c.deps.HTTP)),
 		option.WithMaxRetries(0),
+		option.WithRequestTimeout(maxCall), // else the library refuses long answers that are not streamed
 		option.WithHeader(headerIdempotency, req.TurnID.String()),
 	)
 	if key != "" {
 		service.Options = append(service.Options, option.WithAPIKey(key))
 	}
-	params := anthropic.MessageNewParams{Model: req.Config.Model, MaxTokens: maxAnthropicTokens,
+	params := anthropic.MessageNewParams{Model: req.Config.Model, MaxTokens: maxTokens(req.Config),
 		Messages: anthropicMessages(withImages(ctx, c.deps.HTTP, req))}
 	if req.Config.SystemPrompt != "" {
 		params.System = []anthropic.TextBlockParam{{Text: req.Config.SystemPrompt}}
@@ -58,9 +62,20 @@ func (c *claude) reply(ctx context.Context, req omni.AgentRequest) (omni.AgentRe
 		return omni.AgentReply{}, anthropicFailure(ctx, x, err, key)
 	case strings.TrimSpace(text) == "" && len(actions) == 0:
 		return omni.AgentReply{}, &omni.AgentError{Kind: omni.AgentEmpty, Status: x.status,
-			Reason: "the model answered nothing (stop reason " + answer.stop + ")"}
+			Reason: "the model answered nothing (stop reason " + answer.stop + ")" + hint(answer.stop)}
 	}
 	return omni.AgentReply{Text: text, Actions: actions, Usage: usageOf(answer.input, answer.output), Details: answer.details()}, nil
+}
+
+func maxTokens(c omni.AgentConfig) int64 {
+	switch {
+	case c.MaxTokens > 0:
+		return int64(c.MaxTokens)
+	case strings.HasPrefix(c.Model, "claude-3-haiku"), strings.HasPrefix(c.Model, "claude-3-opus"), strings.HasPrefix(c.Model, "claude-3-sonnet"):
+		return anthropicTokens3
+	default:
+		return anthropicTokens
+	}
 }
 
 // account is where to call and with which key. The hub's own key goes to
@@ -86,7 +101,7 @@ type anthropicAnswer struct {
 }
 
 func (a *anthropicAnswer) details() map[string]any {
-	return map[string]any{"model": omni.CleanText(a.model), "finishReason": omni.CleanText(a.stop)}
+	return finished(a.model, a.stop)
 }
 
 func anthropicWhole(ctx context.Context, service *anthropic.MessageService, params anthropic.MessageNewParams) (anthropicAnswer, error) {

@@ -26,17 +26,13 @@ func anthropicMessages(req omni.AgentRequest) []anthropic.MessageParam {
 			past = past[1:]
 		}
 		shown := images(m.Content)
-		text := describe(m.Text, m.Content, shown)
-		if m.Kind == message.KindReaction {
-			text = describeReaction(m.Text, m.Target)
-		}
-		list = anthropicSaid(list, spoken(senderIf(group, m.SenderName, m.SenderID), text), shown)
+		list = anthropicSaid(list, spoken(senderIf(group, m.SenderName, m.SenderID), turnText(m, shown, group)), shown)
 	}
 	return list
 }
 
 func anthropicPast(list []anthropic.MessageParam, m omni.PastMessage, group bool) []anthropic.MessageParam {
-	text := strings.TrimRight(pastText(m), " \t\r\n") // refused at the end of an assistant's words
+	text := strings.TrimRight(pastText(m, group), " \t\r\n") // refused at the end of an assistant's words
 	switch {
 	case text == "":
 		return list

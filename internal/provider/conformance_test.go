@@ -32,6 +32,19 @@ type protocol struct {
 	empty     string                   // a good answer that says nothing
 	auth      func(h http.Header) string
 	words     func(t *testing.T, header http.Header, body []byte) wire
+	card      func(url string) string // what the service publishes about itself; nil: nothing
+	remembers bool                    // the service keeps the conversation, and is not told of it
+	fine      string                  // what the service says of an answer that is whole
+	tooLong   string                  // and of one that was as long as it may be; "": nothing
+	past      bool                    // the past is told like what is to be answered
+}
+
+// tells is how many messages one of the past is told as.
+func (p protocol) tells() int {
+	if p.past {
+		return 1
+	}
+	return 0
 }
 
 // wire is what a service was told, taken apart.
@@ -74,12 +87,16 @@ type service struct {
 	paths  []string
 }
 
-func serve(t *testing.T, answer http.HandlerFunc) *service {
+func (p protocol) serve(t *testing.T, answer http.HandlerFunc) *service {
 	t.Helper()
 	s := &service{}
 	s.Server = httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if r.Method == http.MethodGet && strings.HasSuffix(r.URL.Path, "/.well-known/agent-card.json") {
-			http.NotFound(w, r)
+			if p.card == nil {
+				http.NotFound(w, r)
+				return
+			}
+			_, _ = io.WriteString(w, p.card("http://"+r.Host))
 			return
 		}
 		body, err := io.ReadAll(r.Body)
@@ -124,7 +141,7 @@ func (p protocol) ask(ctx context.Context, req omni.AgentRequest) (omni.AgentRep
 
 func (p protocol) fails(t *testing.T, answer http.HandlerFunc) (*omni.AgentError, *service) {
 	t.Helper()
-	s := serve(t, answer)
+	s := p.serve(t, answer)
 	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
 	defer cancel()
 	_, err := p.ask(ctx, p.request(s.URL))
@@ -147,7 +164,7 @@ func everyProvider(t *testing.T, test func(t *testing.T, p protocol)) {
 func TestProvidersAnswer(t *testing.T) {
 	t.Parallel()
 	everyProvider(t, func(t *testing.T, p protocol) {
-		s := serve(t, answers(200, p.contentType(), p.answer("Hi **Ana**!")))
+		s := p.serve(t, answers(200, p.contentType(), p.answer("Hi **Ana**!")))
 		req := p.request(s.URL)
 		var heard strings.Builder
 		req.OnDelta = func(text string) { heard.WriteString(text) }
@@ -173,7 +190,7 @@ func TestProvidersAnswer(t *testing.T) {
 func TestProvidersKeyTheTurn(t *testing.T) {
 	t.Parallel()
 	everyProvider(t, func(t *testing.T, p protocol) {
-		s := serve(t, answers(200, p.contentType(), p.answer("yes")))
+		s := p.serve(t, answers(200, p.contentType(), p.answer("yes")))
 		req := p.request(s.URL)
 		for range 2 {
 			_, err := p.ask(t.Context(), req)
@@ -191,7 +208,7 @@ func TestProvidersHangUp(t *testing.T) {
 			t.Parallel()
 			everyProvider(t, func(t *testing.T, p protocol) {
 				began, gone := make(chan struct{}), make(chan time.Time, 1)
-				s := serve(t, func(w http.ResponseWriter, r *http.Request) {
+				s := p.serve(t, func(w http.ResponseWriter, r *http.Request) {
 					if p.stream {
 						w.Header().Set("Content-Type", p.contentType())
 						_, _ = io.WriteString(w, ": begun\n\n")
@@ -327,7 +344,7 @@ func TestProvidersDoNotFollowRedirects(t *testing.T) {
 		t.Run(fmt.Sprint(status), func(t *testing.T) {
 			t.Parallel()
 			everyProvider(t, func(t *testing.T, p protocol) {
-				other := serve(t, answers(200, p.contentType(), p.answer("gotcha")))
+				other := p.serve(t, answers(200, p.contentType(), p.answer("gotcha")))
 				e, s := p.fails(t, func(w http.ResponseWriter, r *http.Request) { http.Redirect(w, r, other.URL, status) })
 				require.Equal(t, omni.AgentBadRequest, e.Kind)
 				require.Contains(t, e.Reason, "redirect")
@@ -341,7 +358,7 @@ func TestProvidersDoNotFollowRedirects(t *testing.T) {
 func TestProvidersRefuseAddresses(t *testing.T) {
 	t.Parallel()
 	everyProvider(t, func(t *testing.T, p protocol) {
-		s := serve(t, answers(200, p.contentType(), p.answer("gotcha")))
+		s := p.serve(t, answers(200, p.contentType(), p.answer("gotcha")))
 		guard, err := safehttp.New(nil)
 		require.NoError(t, err)
 		_, err = provider.New(provider.Deps{HTTP: guard.Client()}).Reply(t.Context(), p.request(s.URL))

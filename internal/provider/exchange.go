@@ -60,7 +60,7 @@ func (x *exchange) RoundTrip(req *http.Request) (*http.Response, error) {
 	}
 	x.status, x.header = res.StatusCode, res.Header
 	capped := &cappedBody{ReadCloser: res.Body, left: maxResponse, fail: func(err error) { x.err = err }}
-	if x.stream && res.StatusCode < 300 {
+	if x.stream && res.StatusCode < 300 && !strings.HasPrefix(res.Header.Get("Content-Type"), typeJSON) { // else it is no stream
 		res.Body = struct {
 			io.Reader
 			io.Closer

@@ -1,10 +1,15 @@
 package provider
 
 import (
+	"bytes"
 	"context"
 	"encoding/base64"
 	"errors"
 	"fmt"
+	"image"
+	_ "image/gif" // the formats that the services take
+	_ "image/jpeg"
+	_ "image/png"
 	"io"
 	"net/http"
 	"slices"
@@ -17,12 +22,17 @@ import (
 )
 
 const (
-	// maxImage is the largest image that is shown to a model, in bytes: what
-	// each of the services takes.
-	maxImage = 5 << 20
-	// maxImages is how many of one call's images are shown, the last ones.
-	maxImages    = 8
-	imageTimeout = 10 * time.Second
+	// maxImage is the largest image that is shown to a model, in bytes: 5 MiB as
+	// it travels (in base64), which each of the services takes.
+	maxImage = 5 << 20 / 4 * 3
+	// maxImageSide is the longest side of one, in pixels: whole calls are refused
+	// for one that is larger.
+	maxImageSide = 8000
+	// maxImages is how many of one call's images are shown, the last ones, and
+	// maxImageBytes how much of them as they travel: calls have a limit, too.
+	maxImages     = 8
+	maxImageBytes = 20 << 20
+	imageTimeout  = 10 * time.Second
 
 	// unavailable, in the place of a channel's handle, marks an image that could
 	// not be fetched. No channel's handle holds a NUL.
@@ -63,7 +73,26 @@ func withImages(ctx context.Context, client *http.Client, req omni.AgentRequest)
 		}
 	}
 	fetching.Wait()
+	boundImages(req.Messages)
 	return req
+}
+
+// boundImages leaves out the first images where all are more than a call may
+// hold.
+func boundImages(messages []omni.TurnMessage) {
+	total := 0
+	for i := len(messages) - 1; i >= 0; i-- {
+		media := messages[i].Content.Media
+		for j := len(media) - 1; j >= 0; j-- {
+			m := &media[j]
+			if m.Type != message.TypeImage || m.URL == "" {
+				continue
+			}
+			if total += len(m.URL); total > maxImageBytes {
+				m.URL, m.Ref = "", unavailable
+			}
+		}
+	}
 }
 
 // imageData is an image as a data URL.
@@ -103,6 +132,15 @@ func imageURL(raw []byte) (string, error) {
 		return "", errors.New("the image is too large")
 	case !slices.Contains(imageTypes, kind):
 		return "", fmt.Errorf("the image is %s", kind)
+	}
+	if kind != "image/webp" { // its size is not in one place, and nothing here reads it
+		size, _, err := image.DecodeConfig(bytes.NewReader(raw))
+		if err != nil {
+			return "", fmt.Errorf("reading the size of an image: %w", err)
+		}
+		if size.Width > maxImageSide || size.Height > maxImageSide {
+			return "", fmt.Errorf("the image is %d by %d pixels", size.Width, size.Height)
+		}
 	}
 	return "data:" + kind + ";base64," + base64.StdEncoding.EncodeToString(raw), nil
 }

@@ -1,8 +1,11 @@
 package provider_test
 
 import (
+	"bytes"
 	"encoding/base64"
 	"fmt"
+	"image"
+	imagepng "image/png"
 	"net/http"
 	"net/http/httptest"
 	"strings"
@@ -14,9 +17,19 @@ import (
 	"github.com/omnihub/omni/internal/omni"
 )
 
-const png = "\x89PNG\r\n\x1a\n"
+// png is the smallest of images.
+var png = pngOf(1, 1)
 
 var pngURL = "data:image/png;base64," + base64.StdEncoding.EncodeToString([]byte(png))
+
+// pngOf is an empty image of some size.
+func pngOf(width, height int) string {
+	var b bytes.Buffer
+	if err := imagepng.Encode(&b, image.NewGray(image.Rect(0, 0, width, height))); err != nil {
+		panic(err)
+	}
+	return b.String()
+}
 
 // pictures serves an image at any path but those that say otherwise.
 func pictures(t *testing.T) string {
@@ -32,6 +45,12 @@ func pictures(t *testing.T) string {
 			_, _ = w.Write([]byte(`<svg xmlns="http://www.w3.org/2000/svg"/>`))
 		case "/huge":
 			_, _ = w.Write([]byte(png + strings.Repeat("x", 5<<20)))
+		case "/wide":
+			_, _ = w.Write([]byte(pngOf(8001, 1)))
+		case "/torn":
+			_, _ = w.Write([]byte(png[:20]))
+		case "/heavy":
+			_, _ = w.Write([]byte(png + strings.Repeat("x", 3<<20)))
 		default:
 			_, _ = w.Write([]byte(png))
 		}
@@ -64,7 +83,7 @@ func TestImagesThatCannotBeShownAreNotes(t *testing.T) {
 	t.Parallel()
 	host := pictures(t)
 	b := setup(t, answers(200, "application/json", completion))
-	for _, url := range []string{host + "/gone", host + "/page", host + "/svg", host + "/huge", "http://127.0.0.1:1/refused", "ftp://x/y",
+	for _, url := range []string{host + "/gone", host + "/page", host + "/svg", host + "/huge", host + "/wide", host + "/torn", "http://127.0.0.1:1/refused", "ftp://x/y",
 		"data:image/png;base64,bm90IGFuIGltYWdl", "data:text/html;base64,!!!"} {
 		req := b.request()
 		req.Messages = []omni.TurnMessage{imageMessage("look", url), imageMessage("", url)}
@@ -89,6 +108,24 @@ func TestOnlyTheLastImagesAreShown(t *testing.T) {
 	lines := (<-b.calls).lines()
 	require.Equal(t, 8, strings.Count(strings.Join(lines, ""), "data:image/png"))
 	require.Equal(t, `user: "[image: p.png (could not be shown)]"`, lines[0])
+}
+
+// A call has a limit, too: the last images go before the first.
+func TestImagesOfACallAreBounded(t *testing.T) {
+	t.Parallel()
+	host := pictures(t)
+	b := setup(t, answers(200, "application/json", completion))
+	req := b.request()
+	req.Messages = nil
+	for range 7 {
+		req.Messages = append(req.Messages, imageMessage("", host+"/heavy"))
+	}
+	_, err := b.reply(t, req)
+	require.NoError(t, err)
+	lines := (<-b.calls).lines()
+	require.Equal(t, 4, strings.Count(strings.Join(lines, ""), "data:image/png"), "of 4 MiB each, as they travel")
+	require.Equal(t, `user: "[image: p.png (could not be shown)]"`, lines[2])
+	require.Contains(t, lines[3], "data:image/png")
 }
 
 // Names and captions of files are people's words, too: they stay in their messages.

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"net/url"
 	"strings"
 
 	"github.com/openai/openai-go/v3"
@@ -21,12 +22,12 @@ type openAI struct{ deps Deps }
 func newOpenAI(deps Deps) *openAI { return &openAI{deps} }
 
 func (o *openAI) reply(ctx context.Context, req omni.AgentRequest) (omni.AgentReply, error) {
-	url, key := o.account(req)
+	base, key := o.account(req)
 	x := &exchange{stream: req.Config.Streaming}
 	// NewChatService, unlike NewClient, takes nothing from the environment: a
 	// key found there must not go to whatever server an instance names.
 	service := openai.NewChatService(
-		option.WithBaseURL(strings.TrimRight(url, "/")+"/"),
+		option.WithBaseURL(strings.TrimRight(base, "/")+"/"),
 		option.WithHTTPClient(x.client(o.deps.HTTP)),
 		option.WithMaxRetries(0),
 		option.WithHeader("Idempotency-Key", req.TurnID.String()),
@@ -36,6 +37,11 @@ func (o *openAI) reply(ctx context.Context, req omni.AgentRequest) (omni.AgentRe
 	}
 	params := openai.ChatCompletionNewParams{Model: req.Config.Model, Messages: openAIMessages(withImages(ctx, o.deps.HTTP, req)),
 		Tools: openAITools(req.Config.Actions)}
+	if most := int64(req.Config.MaxTokens); most > 0 && isOpenAI(base) {
+		params.MaxCompletionTokens = openai.Int(most)
+	} else if most > 0 {
+		params.MaxTokens = openai.Int(most)
+	}
 	var answer completion
 	var err error
 	if req.Config.Streaming {
@@ -51,7 +57,7 @@ func (o *openAI) reply(ctx context.Context, req omni.AgentRequest) (omni.AgentRe
 		return omni.AgentReply{}, x.failure(ctx, err, key)
 	case strings.TrimSpace(text) == "" && len(actions) == 0:
 		return omni.AgentReply{}, &omni.AgentError{Kind: omni.AgentEmpty, Status: x.status,
-			Reason: "the model answered nothing (finish reason " + answer.finish + ")"}
+			Reason: "the model answered nothing (finish reason " + answer.finish + ")" + hint(answer.finish)}
 	}
 	return omni.AgentReply{Text: text, Actions: actions, Usage: usageOf(answer.usage.PromptTokens, answer.usage.CompletionTokens),
 		Details: answer.details()}, nil
@@ -59,17 +65,28 @@ func (o *openAI) reply(ctx context.Context, req omni.AgentRequest) (omni.AgentRe
 
 // account is where to call and with which key. The hub's own key goes to
 // nobody else's server.
-func (o *openAI) account(req omni.AgentRequest) (url, key string) {
+func (o *openAI) account(req omni.AgentRequest) (base, key string) {
 	if req.Config.APIURL != "" {
 		return req.Config.APIURL, req.APIKey
 	}
-	if url = o.deps.OpenAIBaseURL; url == "" {
-		url = openAIURL
+	if base = o.deps.OpenAIBaseURL; base == "" {
+		base = openAIURL
 	}
 	if key = req.APIKey; key == "" {
 		key = o.deps.OpenAIAPIKey
 	}
-	return url, key
+	return base, key
+}
+
+// isOpenAI reports whether a server is OpenAI's own: its newer models refuse
+// the field that most others know.
+func isOpenAI(base string) bool {
+	u, err := url.Parse(base)
+	if err != nil {
+		return false
+	}
+	host := strings.ToLower(u.Hostname())
+	return host == "api.openai.com" || strings.HasSuffix(host, ".openai.com") || strings.HasSuffix(host, ".openai.azure.com")
 }
 
 // completion is what is kept of an answer.
@@ -80,7 +97,7 @@ type completion struct {
 }
 
 func (c *completion) details() map[string]any {
-	return map[string]any{"model": omni.CleanText(c.model), "finishReason": omni.CleanText(c.finish)}
+	return finished(c.model, c.finish)
 }
 
 // refused falls back to what a model says instead of an answer: it is meant

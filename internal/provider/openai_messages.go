@@ -1,8 +1,6 @@
 package provider
 
 import (
-	"fmt"
-	"slices"
 	"strings"
 
 	"github.com/openai/openai-go/v3"
@@ -27,11 +25,7 @@ func openAIMessages(req omni.AgentRequest) []openai.ChatCompletionMessageParamUn
 			past = past[1:]
 		}
 		shown := images(m.Content)
-		text := describe(m.Text, m.Content, shown)
-		if m.Kind == message.KindReaction {
-			text = describeReaction(m.Text, m.Target)
-		}
-		list = append(list, userMessage(text, shown, senderIf(group, m.SenderName, m.SenderID)))
+		list = append(list, userMessage(turnText(m, shown, group), shown, senderIf(group, m.SenderName, m.SenderID)))
 	}
 	for _, m := range past {
 		list = appendPast(list, m, group)
@@ -40,7 +34,7 @@ func openAIMessages(req omni.AgentRequest) []openai.ChatCompletionMessageParamUn
 }
 
 func appendPast(list []openai.ChatCompletionMessageParamUnion, m omni.PastMessage, group bool) []openai.ChatCompletionMessageParamUnion {
-	text := pastText(m)
+	text := pastText(m, group)
 	switch {
 	case text == "":
 		return list
@@ -100,73 +94,4 @@ func apiName(sender string) (name string, ok bool) {
 		}
 	}, sender)
 	return name, name != "" && len(name) <= 64 && len(name) == len(sender)
-}
-
-// maxQuoted is how much of a message is repeated to say which one is meant.
-const maxQuoted = 500
-
-// describeReaction says who put which emoji on what we had written: the sender
-// is the message's own.
-func describeReaction(emoji string, target *omni.ReactionTarget) string {
-	if target == nil || target.Text == "" {
-		return "[reaction: " + emoji + "]"
-	}
-	quoted := []rune(target.Text)
-	if len(quoted) > maxQuoted {
-		quoted = append(quoted[:maxQuoted], '…')
-	}
-	return fmt.Sprintf("[reaction: %s to your message %q]", emoji, string(quoted))
-}
-
-// pastText is a past message as text. Its images are not shown again.
-func pastText(m omni.PastMessage) string {
-	if m.Kind == message.KindReaction {
-		return describeReaction(m.Text, m.Target)
-	}
-	return describe(m.Text, m.Content, nil)
-}
-
-// describe is a message as text: what was typed, or, where nothing was, what
-// was sent instead. Images that are shown need no words.
-func describe(text string, c message.Content, shown []string) string {
-	if text != "" {
-		for _, m := range c.Media {
-			if m.Ref == unavailable {
-				text += "\n" + describeMedia(m)
-			}
-		}
-		return text
-	}
-	switch {
-	case c.Location != nil:
-		return strings.TrimSpace(fmt.Sprintf("[location: %g, %g %s", c.Location.Latitude, c.Location.Longitude, c.Location.Name)) + "]"
-	case c.Contact != nil:
-		return strings.TrimSpace("[contact: "+c.Contact.Name+" "+c.Contact.Phone) + "]"
-	case c.Poll != nil:
-		return "[poll: " + c.Poll.Question + " / " + strings.Join(c.Poll.Options, " / ") + "]"
-	case c.Reaction != nil:
-		return "[reaction: " + c.Reaction.Emoji + "]"
-	}
-	var said []string
-	for _, m := range c.Media {
-		if !slices.Contains(shown, m.URL) {
-			said = append(said, describeMedia(m))
-		}
-	}
-	if len(said) == 0 && len(c.Media) == 0 && c.Type != "" && c.Type != message.TypeText {
-		said = append(said, fmt.Sprintf("[%s]", c.Type))
-	}
-	return strings.Join(said, "\n")
-}
-
-// describeMedia names an attachment that is not shown.
-func describeMedia(m message.Media) string {
-	said := string(m.Type)
-	if m.Filename != "" {
-		said += ": " + m.Filename
-	}
-	if m.Ref == unavailable {
-		said += " (could not be shown)"
-	}
-	return "[" + said + "]"
 }

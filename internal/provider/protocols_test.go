@@ -18,11 +18,11 @@ func bearerOf(h http.Header) string { return strings.TrimPrefix(h.Get("Authoriza
 // protocols are the services that the suite is run against.
 func protocols() []protocol {
 	return []protocol{openAIProtocol(false), openAIProtocol(true), anthropicProtocol(false), anthropicProtocol(true),
-		agnoProtocol(false), agnoProtocol(true), webhookProtocol(), customProtocol(), a2aProtocol()}
+		agnoProtocol(false), agnoProtocol(true), webhookProtocol(), customProtocol(), a2aProtocol(false), a2aProtocol(true)}
 }
 
 func openAIProtocol(stream bool) protocol {
-	p := protocol{name: "openai", stream: stream, path: "/chat/completions", auth: bearerOf, words: openAIWords,
+	p := protocol{name: "openai", stream: stream, path: "/chat/completions", past: true, fine: `"stop"`, tooLong: `"length"`, auth: bearerOf, words: openAIWords,
 		answer: func(text string) string {
 			return `{"model":"m","choices":[{"index":0,"finish_reason":"stop","message":{"role":"assistant","content":` + quote(text) + `}}]}`
 		},
@@ -66,7 +66,7 @@ func openAIWords(t *testing.T, _ http.Header, body []byte) (w wire) {
 }
 
 func anthropicProtocol(stream bool) protocol {
-	p := protocol{name: "anthropic", stream: stream, path: "/v1/messages", words: anthropicWords,
+	p := protocol{name: "anthropic", stream: stream, path: "/v1/messages", past: true, fine: `"end_turn"`, tooLong: `"max_tokens"`, words: anthropicWords,
 		auth: func(h http.Header) string { return h.Get("X-Api-Key") },
 		answer: func(text string) string {
 			return `{"id":"m","type":"message","role":"assistant","model":"m","stop_reason":"end_turn","content":[{"type":"text","text":` +
@@ -116,7 +116,7 @@ func anthropicWords(t *testing.T, _ http.Header, body []byte) (w wire) {
 }
 
 func agnoProtocol(stream bool) protocol {
-	p := protocol{name: "agno", stream: stream, path: "/agents/model-1/runs", auth: bearerOf,
+	p := protocol{name: "agno", stream: stream, path: "/agents/model-1/runs", remembers: true, auth: bearerOf,
 		answer: func(text string) string { return `{"run_id":"r","status":"COMPLETED","content":` + quote(text) + `}` },
 		empty:  `{"run_id":"r","status":"COMPLETED","content":""}`,
 		words: func(t *testing.T, _ http.Header, body []byte) wire {
@@ -194,8 +194,12 @@ func customProtocol() protocol {
 	}
 }
 
-func a2aProtocol() protocol {
-	return protocol{name: "a2a", path: "/", auth: bearerOf,
+func a2aProtocol(stream bool) protocol {
+	method := "SendMessage"
+	if stream {
+		method = "SendStreamingMessage"
+	}
+	p := protocol{name: "a2a", stream: stream, path: "/", remembers: true, auth: bearerOf,
 		answer: func(text string) string {
 			return `{"jsonrpc":"2.0","id":"1","result":{"message":{"messageId":"m","role":"ROLE_AGENT","parts":[{"text":` + quote(text) + `}]}}}`
 		},
@@ -212,7 +216,7 @@ func a2aProtocol() protocol {
 				}
 			}
 			require.NoError(t, json.Unmarshal(body, &b))
-			require.Equal(t, "SendMessage", b.Method)
+			require.Equal(t, method, b.Method)
 			require.Equal(t, "chat:1", b.Params.Message.ContextID)
 			require.Equal(t, h.Get("Idempotency-Key"), b.Params.Message.MessageID)
 			require.Equal(t, "ROLE_USER", b.Params.Message.Role)
@@ -222,4 +226,30 @@ func a2aProtocol() protocol {
 			return w
 		},
 	}
+	if stream {
+		p.card = func(url string) string { return a2aCard(url, true) }
+		p.answer = func(text string) string {
+			return a2aEvent(`{"task":`+task("SUBMITTED", "")+`}`) + a2aPiece(text[:len(text)/2], false) + a2aPiece(text[len(text)/2:], true) + a2aStatus("COMPLETED")
+		}
+		p.cut = a2aEvent(`{"task":`+task("WORKING", "")+`}`) + a2aPiece("Hi", false)
+		p.empty = a2aEvent(`{"task":`+task("WORKING", "")+`}`) + a2aStatus("COMPLETED")
+	}
+	return p
+}
+
+func a2aCard(url string, streaming bool) string {
+	return fmt.Sprintf(`{"name":"x","description":"","version":"1","capabilities":{"streaming":%v},"skills":[],
+		"supportedInterfaces":[{"url":%q,"protocolBinding":"JSONRPC","protocolVersion":"1.0"}]}`, streaming, url+"/")
+}
+
+func a2aEvent(result string) string {
+	return `data: {"jsonrpc":"2.0","id":"1","result":` + result + "}\n\n"
+}
+
+func a2aPiece(text string, more bool) string {
+	return a2aEvent(fmt.Sprintf(`{"artifactUpdate":{"taskId":"t1","contextId":"chat:1","append":%v,"artifact":{"artifactId":"a","parts":[{"text":%s}]}}}`, more, quote(text)))
+}
+
+func a2aStatus(state string) string {
+	return a2aEvent(`{"statusUpdate":{"taskId":"t1","contextId":"chat:1","status":{"state":"TASK_STATE_` + state + `"}}}`)
 }

@@ -9,6 +9,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/omnihub/omni/channels/message"
 	"github.com/omnihub/omni/internal/omni"
 	"github.com/omnihub/omni/internal/provider"
 )
@@ -90,4 +91,64 @@ data: {"type":"message_stop"}
 			require.Equal(t, "unknown action", got.Actions[0].Problem)
 		})
 	}
+}
+
+// Messages with buttons and files are functions, too, with a schema that says
+// what they need.
+func TestModelsSendButtonsAndFiles(t *testing.T) {
+	t.Parallel()
+	allowed := []omni.AgentActionType{omni.ActionButtons, omni.ActionMedia}
+	for _, p := range []protocol{openAIProtocol(false), anthropicProtocol(false)} {
+		var body string
+		buttons, media := `{"text":"Which?","buttons":["Tea","Coffee"]}`, `{"url":"https://e.com/p.png","mediaType":"image","text":"Look"}`
+		if p.name == "openai" {
+			body = `{"choices":[{"finish_reason":"tool_calls","message":{"content":"Well.","tool_calls":[{"id":"1","type":"function","function":{"name":"buttons","arguments":` +
+				quote(buttons) + `}},{"id":"2","type":"function","function":{"name":"media","arguments":` + quote(media) + `}}]}}]}`
+		} else {
+			body = `{"type":"message","role":"assistant","stop_reason":"tool_use","content":[{"type":"text","text":"Well."},
+				{"type":"tool_use","id":"1","name":"buttons","input":` + buttons + `},{"type":"tool_use","id":"2","name":"media","input":` + media + `}]}`
+		}
+		s := p.serve(t, answers(200, "application/json", body))
+		req := p.request(s.URL)
+		req.Config.Actions = allowed
+		got, err := p.ask(t.Context(), req)
+		require.NoError(t, err)
+		require.Equal(t, "Well.", got.Text, "the texts of messages are their own")
+		require.Equal(t, []omni.AgentAction{
+			{Type: omni.ActionButtons, Part: &message.Content{Type: message.TypeButtons, Text: "Which?",
+				Buttons: []message.Button{{ID: "1", Text: "Tea"}, {ID: "2", Text: "Coffee"}}}},
+			{Type: omni.ActionMedia, Part: &message.Content{Type: message.TypeImage, Text: "Look",
+				Media: []message.Media{{Type: message.TypeImage, URL: "https://e.com/p.png"}}}}}, got.Actions)
+		for _, schema := range []string{`"buttons"`, `"maxItems":20`, `"mediaType"`, `"required":["text","buttons"]`, `"required":["url","mediaType"]`} {
+			require.Contains(t, string(s.bodies[0]), schema, p.name)
+		}
+	}
+}
+
+// Services that know no functions answer with actions in what they do know.
+func TestAgnoActions(t *testing.T) {
+	t.Parallel()
+	const content = `{"text":"One moment.","actions":[{"type":"handoff","reason":"angry"}]}`
+	for name, body := range map[string]string{"": `{"run_id":"r","status":"COMPLETED","content":` + content + `,"metrics":{"input_tokens":5,"output_tokens":7}}`,
+		"stream": event("RunStarted", `{"event":"RunStarted"}`) + event("RunContent", `{"event":"RunContent","content":`+content+`}`) +
+			event("RunCompleted", `{"event":"RunCompleted","metrics":{"input_tokens":5,"output_tokens":7}}`)} {
+		p := agnoProtocol(name == "stream")
+		s := p.serve(t, answers(200, p.contentType(), body))
+		req := p.request(s.URL)
+		heard := ""
+		req.OnDelta = func(text string) { heard += text }
+		got, err := p.ask(t.Context(), req)
+		require.NoError(t, err, name)
+		require.Equal(t, "One moment.", got.Text)
+		require.Equal(t, []omni.AgentAction{{Type: omni.ActionHandoff, Reason: "angry"}}, got.Actions)
+		require.Equal(t, omni.AgentUsage{InputTokens: 5, OutputTokens: 7}, got.Usage)
+		require.Empty(t, heard, "JSON is nothing to show")
+	}
+	p := agnoProtocol(false)
+	s := p.serve(t, answers(200, "application/json", `{"status":"COMPLETED","content":{"title":"x"}}`))
+	got, err := p.ask(t.Context(), p.request(s.URL))
+	require.NoError(t, err)
+	require.Equal(t, `{"title":"x"}`, got.Text, "an object of its own kind is shown as it is")
+	e, _ := p.fails(t, answers(200, "application/json", `{"status":"COMPLETED","content":{"text":" ","actions":[]}}`))
+	require.Equal(t, omni.AgentEmpty, e.Kind)
 }

@@ -49,6 +49,7 @@ type turnMessage struct {
 	ExternalID string               `json:"externalId"`
 	SentAt     *time.Time           `json:"sentAt"`
 	Target     *omni.ReactionTarget `json:"target,omitempty"` // of a reaction: our message
+	ReplyTo    *omni.QuotedMessage  `json:"replyTo,omitempty"`
 }
 
 // pastMessage is one message of the history.
@@ -60,8 +61,9 @@ type pastMessage struct {
 	At         time.Time       `json:"at"`
 	Uncertain  bool            `json:"uncertain,omitempty"` // of the account's: nobody knows whether it arrived
 
-	Kind   message.Kind         `json:"kind,omitempty"` // reaction; else it is a message
-	Target *omni.ReactionTarget `json:"target,omitempty"`
+	Kind    message.Kind         `json:"kind,omitempty"` // reaction; else it is a message
+	Target  *omni.ReactionTarget `json:"target,omitempty"`
+	ReplyTo *omni.QuotedMessage  `json:"replyTo,omitempty"`
 }
 
 func newTurnBody(req omni.AgentRequest) turnBody {
@@ -78,7 +80,7 @@ func newTurnBody(req omni.AgentRequest) turnBody {
 			kind = message.KindMessage
 		}
 		b.Messages[i] = turnMessage{ID: m.ID, Kind: kind, Text: m.Text, Content: m.Content, PersonID: m.PersonID, SentAt: m.SentAt,
-			Sender: omni.AgentSender{ID: m.SenderID, Name: m.SenderName}, ExternalID: m.ExternalID, Target: m.Target}
+			Sender: omni.AgentSender{ID: m.SenderID, Name: m.SenderName}, ExternalID: m.ExternalID, Target: m.Target, ReplyTo: m.ReplyTo}
 	}
 	for i, m := range req.History {
 		role := "user"
@@ -86,7 +88,7 @@ func newTurnBody(req omni.AgentRequest) turnBody {
 			role = "assistant"
 		}
 		b.History[i] = pastMessage{Role: role, SenderName: m.SenderName, Text: m.Text, Content: m.Content, At: m.At,
-			Uncertain: m.Uncertain, Kind: m.Kind, Target: m.Target}
+			Uncertain: m.Uncertain, Kind: m.Kind, Target: m.Target, ReplyTo: m.ReplyTo}
 	}
 	return b
 }

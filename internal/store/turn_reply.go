@@ -54,14 +54,13 @@ func (s *Store) AwaitingWorkflow(ctx context.Context, turn uuid.UUID) (string, e
 	return id, nil
 }
 
-// TurnOwner names the instance that a turn belongs to; ErrNotFound where the
-// tenant has no such turn.
-func (s *Store) TurnOwner(ctx context.Context, tenant string, turn uuid.UUID) (uuid.UUID, string, error) {
+// TurnOwner says whose a turn is; ErrNotFound where the tenant has no such turn.
+func (s *Store) TurnOwner(ctx context.Context, tenant string, turn uuid.UUID) (omni.TurnOwner, error) {
 	r, err := s.q.TurnOwner(ctx, dbsqlc.TurnOwnerParams{ID: turn, TenantID: tenant})
 	if err != nil {
-		return uuid.Nil, "", wrap(err, "reading turn "+turn.String())
+		return omni.TurnOwner{}, wrap(err, "reading turn "+turn.String())
 	}
-	return r.InstanceID, r.Channel, nil
+	return omni.TurnOwner{InstanceID: r.InstanceID, Channel: r.Channel, Agent: r.Agent}, nil
 }
 
 // ReplyTurn stores the answer that an agent sent by a call of its own. hash

@@ -276,7 +276,7 @@ func (q *Queries) SharedAgentLatencies(ctx context.Context, arg SharedAgentLaten
 }
 
 const TurnOwner = `-- name: TurnOwner :one
-SELECT instance_id, channel FROM turns WHERE id = $1 AND tenant_id = $2
+SELECT instance_id, channel, agent FROM turns WHERE id = $1 AND tenant_id = $2
 `
 
 type TurnOwnerParams struct {
@@ -287,11 +287,12 @@ type TurnOwnerParams struct {
 type TurnOwnerRow struct {
 	InstanceID uuid.UUID
 	Channel    string
+	Agent      string
 }
 
 func (q *Queries) TurnOwner(ctx context.Context, arg TurnOwnerParams) (TurnOwnerRow, error) {
 	row := q.db.QueryRow(ctx, TurnOwner, arg.ID, arg.TenantID)
 	var i TurnOwnerRow
-	err := row.Scan(&i.InstanceID, &i.Channel)
+	err := row.Scan(&i.InstanceID, &i.Channel, &i.Agent)
 	return i, err
 }

@@ -23,7 +23,7 @@ SELECT session_past(sqlc.arg('session_key')::text, sqlc.arg('turn_id')::uuid, sq
 SELECT workflow_id FROM turns WHERE id = $1 AND awaiting;
 
 -- name: TurnOwner :one
-SELECT instance_id, channel FROM turns WHERE id = sqlc.arg('id') AND tenant_id = sqlc.arg('tenant_id');
+SELECT instance_id, channel, agent FROM turns WHERE id = sqlc.arg('id') AND tenant_id = sqlc.arg('tenant_id');
 
 -- name: AgentFailed :execrows
 -- A failed attempt that will be repeated: said in the log, and the turn is not
