@@ -57,6 +57,7 @@ type Deps struct {
 	Owner, Process string
 	PublicURL      string
 	AgentHere      bool // role agent runs in this process, whatever else does
+	AgentCalls     int  // how many calls of agents each worker makes at once; 0: 2000
 
 	// Latencies decide about quick paths; the roles of a process share them.
 	Latencies *Latencies
@@ -65,6 +66,17 @@ type Deps struct {
 	// something there that dies at a chosen moment. Nil: Store and Bus.
 	Steps   StepStore
 	Gateway deliver.Gateway
+}
+
+// maxAgentCalls is how many calls of agents a worker makes at once: they mostly
+// wait.
+const maxAgentCalls = 2000
+
+func (d Deps) agentCalls() int {
+	if d.AgentCalls > 0 {
+		return d.AgentCalls
+	}
+	return maxAgentCalls
 }
 
 // agents is the cache as the steps take it: no pointer to nothing in an interface.

@@ -48,7 +48,7 @@ func pipelineWorker(d Deps) temporalWorker {
 		MaxConcurrentWorkflowTaskExecutionSize:  256,
 		MaxConcurrentWorkflowTaskPollers:        4,
 		MaxConcurrentActivityTaskPollers:        2,
-		MaxConcurrentActivityExecutionSize:      maxAgentCalls, // of agents that are called here
+		MaxConcurrentActivityExecutionSize:      d.agentCalls(), // of agents that are called here
 		MaxConcurrentLocalActivityExecutionSize: 512,
 	})
 	workflows.Register(w)
@@ -72,15 +72,11 @@ func pipelineWorker(d Deps) temporalWorker {
 	return temporalWorker{w}
 }
 
-// maxAgentCalls is how many calls of agents a process makes at once: they
-// mostly wait.
-const maxAgentCalls = 2000
-
 // agentWorker runs the agent calls that are not quick: many at once, because
 // they mostly wait.
 func agentWorker(d Deps) temporalWorker {
 	w := newWorker(d.Temporal, activities.QueueAgents, d.Log, worker.Options{
-		DisableWorkflowWorker: true, MaxConcurrentActivityExecutionSize: maxAgentCalls, MaxConcurrentActivityTaskPollers: 16})
+		DisableWorkflowWorker: true, MaxConcurrentActivityExecutionSize: d.agentCalls(), MaxConcurrentActivityTaskPollers: 16})
 	register(w, d, activities.AgentReply, newSteps(d).agent.Reply)
 	return temporalWorker{w}
 }

@@ -5,6 +5,7 @@ import (
 	"context"
 	"encoding/json"
 	"log/slog"
+	"net/http"
 	"net/http/httptest"
 	"os"
 	"path/filepath"
@@ -22,6 +23,7 @@ import (
 	"github.com/omnihub/omni/internal/cli"
 	"github.com/omnihub/omni/internal/control"
 	"github.com/omnihub/omni/internal/omni"
+	"github.com/omnihub/omni/internal/provider"
 	"github.com/omnihub/omni/internal/secret"
 	"github.com/omnihub/omni/internal/store"
 	"github.com/omnihub/omni/internal/testkit"
@@ -62,7 +64,7 @@ func newAPIHub(t *testing.T) *apiHub {
 	st.UseSecrets(box)
 	log := slog.New(slog.DiscardHandler)
 	svc, err := api.New(api.Deps{Addr: "127.0.0.1:0", Events: st, Log: log, Control: control.New(control.Deps{
-		Store: st, Engine: idleEngine{}, Log: log, APIKey: cliKey, Checks: []control.Check{{Name: "postgres", Func: st.Ping}}})})
+		Store: st, Engine: idleEngine{}, Log: log, APIKey: cliKey, Agents: provider.New(provider.Deps{HTTP: http.DefaultClient}), Checks: []control.Check{{Name: "postgres", Func: st.Ping}}})})
 	require.NoError(t, err)
 	require.NoError(t, svc.Start(t.Context()))
 	t.Cleanup(func() {

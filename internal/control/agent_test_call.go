@@ -62,6 +62,7 @@ func (s *Agents) Test(ctx context.Context, who *omni.APIKey, id uuid.UUID, req A
 	turn := uuid.New()
 	call := omni.AgentRequest{TurnID: turn, Instance: "test", Channel: "test", Chat: message.Chat{ID: "test", Type: message.ChatDM},
 		SessionKey: "test:" + turn.String(), Config: a.Config, APIKey: a.APIKey,
+		Person: omni.AgentPerson{Name: "Test"}, Sender: omni.AgentSender{ID: "test", Name: "Test"},
 		Messages: []omni.TurnMessage{{ID: turn, Text: text, Content: message.Content{Type: message.TypeText, Text: text},
 			SenderName: "Test", SenderID: "test", ExternalID: "test"}}}
 	timeout := min(time.Duration(a.Config.TimeoutSeconds)*time.Second, maxTestCall)

@@ -153,10 +153,14 @@ func (p protocol) fails(t *testing.T, answer http.HandlerFunc) (*omni.AgentError
 
 func everyProvider(t *testing.T, test func(t *testing.T, p protocol)) {
 	t.Helper()
+	name := t.Name()
 	for _, p := range protocols() {
 		t.Run(p.title(), func(t *testing.T) {
 			t.Parallel()
 			test(t, p)
+			if !t.Failed() {
+				passed.Store(name+" "+p.title(), true)
+			}
 		})
 	}
 }

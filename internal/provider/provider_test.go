@@ -21,7 +21,7 @@ import (
 	"github.com/omnihub/omni/internal/safehttp"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m, goleak.Cleanup(documented)) }
 
 // call is what the fake service saw.
 type call struct {
