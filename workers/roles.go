@@ -64,8 +64,12 @@ func Build(role Role, d Deps) (lifecycle.Service, error) {
 	case RoleIngest:
 		return newIngest(d), nil
 	case RolePipeline:
+		worker, err := pipelineWorker(d)
+		if err != nil {
+			return nil, err
+		}
 		g := &lifecycle.Group{Log: d.Log}
-		g.Add("worker", pipelineWorker(d))
+		g.Add("worker", worker)
 		g.Add("wait-ender", &waitEnder{cancels: d.Bus, store: d.Store, engine: d.Engine, log: d.Log})
 		g.Add("janitor", lifecycle.Func{StartFunc: d.Engine.EnsureJanitor})
 		return g, nil

@@ -43,14 +43,12 @@ func register[In, Out any](w worker.Worker, d Deps, name string, fn func(context
 }
 
 // pipelineWorker runs workflows and, local to them, every step.
-func pipelineWorker(d Deps) temporalWorker {
-	w := newWorker(d.Temporal, workflows.QueuePipeline, d.Log, worker.Options{
-		MaxConcurrentWorkflowTaskExecutionSize:  256,
-		MaxConcurrentWorkflowTaskPollers:        4,
-		MaxConcurrentActivityTaskPollers:        2,
-		MaxConcurrentActivityExecutionSize:      d.agentCalls(), // of agents that are called here
-		MaxConcurrentLocalActivityExecutionSize: 512,
-	})
+func pipelineWorker(d Deps) (temporalWorker, error) {
+	options, err := d.Engine.PipelineOptions(d.agentCalls()) // of agents that are called here
+	if err != nil {
+		return temporalWorker{}, err
+	}
+	w := newWorker(d.Temporal, workflows.QueuePipeline, d.Log, options)
 	workflows.Register(w)
 	s := newSteps(d)
 	register(w, d, activities.IdentityResolve, s.identity.Resolve)
@@ -69,7 +67,7 @@ func pipelineWorker(d Deps) temporalWorker {
 	register(w, d, activities.AgentGiveUp, s.agent.GiveUp)
 	register(w, d, activities.DeliverSend, s.deliver.Send)
 	register(w, d, activities.MediaGiveUp, s.media.GiveUp)
-	return temporalWorker{w}
+	return temporalWorker{w}, nil
 }
 
 // agentWorker runs the agent calls that are not quick: many at once, because

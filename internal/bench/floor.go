@@ -54,11 +54,12 @@ func startFloor(ctx context.Context, address string, sends *tracker) (*floor, er
 		return nil, err
 	}
 	f := &floor{client: c, engine: durable.NewEngine(c), tel: tel, sends: sends, person: uuid.New(), instance: uuid.New()}
-	// The numbers are those of the hub's pipeline role.
-	f.worker = worker.New(c, workflows.QueuePipeline, worker.Options{
-		MaxConcurrentWorkflowTaskExecutionSize: 256, MaxConcurrentWorkflowTaskPollers: 4,
-		MaxConcurrentActivityTaskPollers: 2, MaxConcurrentLocalActivityExecutionSize: 512, DisableRegistrationAliasing: true,
-	})
+	options, err := f.engine.PipelineOptions(1)
+	if err != nil {
+		return nil, err
+	}
+	options.DisableRegistrationAliasing = true
+	f.worker = worker.New(c, workflows.QueuePipeline, options)
 	workflows.Register(f.worker)
 	f.register()
 	if err := f.worker.Start(); err != nil {

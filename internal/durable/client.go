@@ -26,6 +26,8 @@ type ClientConfig struct {
 // Dial connects to Temporal and checks that it answers.
 func Dial(ctx context.Context, cfg ClientConfig) (client.Client, error) {
 	opts := client.Options{HostPort: cfg.Address, Namespace: cfg.Namespace, Logger: sdklog.NewStructuredLogger(cfg.Log)}
+	// What we say is short: packing it costs more than sending it.
+	opts.ConnectionOptions.GrpcCompression = &client.GrpcCompressionNone{}
 	if cfg.Tracer != nil {
 		tracing, err := opentelemetry.NewTracingInterceptor(opentelemetry.TracerOptions{Tracer: cfg.Tracer})
 		if err != nil {

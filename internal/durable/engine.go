@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"runtime"
 	"time"
 
 	"github.com/google/uuid"
@@ -24,15 +25,21 @@ const workflowTaskTimeout = 5 * time.Second
 // Engine starts and asks about workflows. It is safe for concurrent use.
 type Engine struct {
 	client client.Client
+	slots  *Slots
 }
 
 // NewEngine makes an engine. Starts are eager where a worker of this process
 // shares the client.
-func NewEngine(c client.Client) *Engine { return &Engine{client: c} }
+func NewEngine(c client.Client) *Engine { return &Engine{client: c, slots: newSlots(runtime.GOMAXPROCS(0))} }
+
+// Slots are those of the worker that runs the workflows in this process, if
+// one does.
+func (e *Engine) Slots() *Slots { return e.slots }
 
 // StartMessage starts the workflow of an inbound message. A message that has
 // one, running or closed, is no error: the same event may come any number of times.
 func (e *Engine) StartMessage(ctx context.Context, in workflows.MessageInput) error {
+	e.slots.await(ctx)
 	opts := client.StartWorkflowOptions{
 		ID: workflows.MessageWorkflowID(in.MessageID), TaskQueue: workflows.QueuePipeline,
 		WorkflowIDReusePolicy:    enumspb.WORKFLOW_ID_REUSE_POLICY_REJECT_DUPLICATE,

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/google/uuid"
+	"github.com/jackc/pgx/v5"
 
 	"github.com/omnihub/omni/channels/message"
 	"github.com/omnihub/omni/internal/omni"
@@ -66,9 +67,10 @@ func scanClaim(row rowScanner, before ...any) (omni.PartClaim, error) {
 // ReceiptPart records what came of a part. finished: it was the last one, and
 // the turn has its outcome; wake then are the leaders that wait behind.
 func (s *Store) ReceiptPart(ctx context.Context, p omni.ReceiptParams) (finished bool, wake []string, err error) {
-	err = s.pool.QueryRow(ctx, `SELECT finished, wake FROM part_receipt($1,$2,$3,$4,$5,$6,$7,$8,$9,$10,$11,$12)`,
+	err = s.together.queryRow(ctx, p.ChatID, func(row pgx.Row) error { return row.Scan(&finished, &wake) },
+		`SELECT finished, wake FROM part_receipt($1,$2,$3,$4,$5,$6,$7,$8,$9,$10,$11,$12)`,
 		p.ChatID, p.MessageID, p.Status, p.ExternalID, p.Error, p.TurnID, p.WorkflowID, p.Epoch, p.FinishAs,
-		p.Attempt.StartedAt, p.Attempt.Number, p.RetryAfter).Scan(&finished, &wake)
+		p.Attempt.StartedAt, p.Attempt.Number, p.RetryAfter)
 	if err != nil {
 		return false, nil, fmt.Errorf("receipting part %s: %w", p.MessageID, err)
 	}

@@ -20,6 +20,7 @@ type Store struct {
 	box  Sealer // nil: rows with secrets can be neither written nor read
 
 	rerouted func(ctx context.Context, instance uuid.UUID) // see OnRerouted
+	together *together                                     // the calls of the hot path
 
 	nudge    chan struct{}                                 // see Nudge
 	batches  *otter.Cache[batchKey, []byte]                // see TurnBatch
@@ -54,7 +55,7 @@ func Open(ctx context.Context, url string, maxConns int32) (*Store, error) {
 		return nil, fmt.Errorf("reaching Postgres: %w", err)
 	}
 	return &Store{
-		pool: pool, q: dbsqlc.New(pool), nudge: make(chan struct{}, 1),
+		pool: pool, q: dbsqlc.New(pool), together: newTogether(pool), nudge: make(chan struct{}, 1),
 		batches:  otter.Must(&otter.Options[batchKey, []byte]{MaximumSize: 4096}),
 		inbound:  otter.Must(&otter.Options[uuid.UUID, *omni.InboundMessage]{MaximumSize: 4096}),
 		contacts: otter.Must(&otter.Options[uuid.UUID, contact]{MaximumSize: 65536}),

@@ -21,15 +21,15 @@ func (s *Store) JoinTurn(ctx context.Context, p omni.JoinParams) (omni.TurnView,
 	if p.Interrupt {
 		query = `SELECT * FROM turn_join_interrupting($1,$2,$3,$4,$5,$6,$7,$8,$9,$10,$11,$12,$13,$14,$15,$16)`
 	}
-	row := s.pool.QueryRow(ctx, query,
+	var v turnView
+	err := s.together.queryRow(ctx, p.ChatID, func(row pgx.Row) error { return v.scan(row) }, query,
 		p.ChatID, p.MessageID, p.SessionKey, p.Agent, p.WorkflowID, p.TurnID, p.Refuse, p.Quiet, p.QuietCap,
 		p.MediaPending, p.Close, p.Closing.Provider, p.Closing.AnswerWithin, p.Closing.MediaWithin,
 		p.Attempt.StartedAt, p.Attempt.Number)
-	v, err := s.scanTurnView(row)
 	if err != nil {
 		return omni.TurnView{}, fmt.Errorf("joining a turn with message %s: %w", p.MessageID, err)
 	}
-	return v, nil
+	return s.seen(v), nil
 }
 
 // CloseTurn is turn.Close: see turn_close in the migrations.
@@ -78,27 +78,44 @@ type rowScanner interface{ Scan(dest ...any) error }
 
 // scanTurnView reads a turn_view, and into more what follows it in the row.
 func (s *Store) scanTurnView(row rowScanner, more ...any) (omni.TurnView, error) {
+	var v turnView
+	if err := v.scan(row, more...); err != nil {
+		return omni.TurnView{}, err
+	}
+	return s.seen(v), nil
+}
+
+// turnView is a turn_view with the batch of the turn, where it has closed.
+type turnView struct {
+	omni.TurnView
+
+	batch []byte
+}
+
+// seen keeps the batch: the step that answers usually runs next, in this process.
+func (s *Store) seen(v turnView) omni.TurnView {
+	if v.batch != nil && v.TurnID.Valid {
+		s.batches.Set(batchKey{v.TurnID.UUID, v.Epoch}, v.batch)
+	}
+	return v.TurnView
+}
+
+func (v *turnView) scan(row rowScanner, more ...any) error {
 	var (
-		v                     omni.TurnView
 		state, outcome        *string
 		epoch, waitMs, amount *int
 		answered              *bool
-		batch                 []byte
 		agent                 *string
 	)
-	into := append([]any{&state, &v.TurnID, &epoch, &v.Leader, &waitMs, &outcome, &amount, &answered, &v.Suspect, &batch, &v.Interrupt, &agent}, more...)
+	into := append([]any{&state, &v.TurnID, &epoch, &v.Leader, &waitMs, &outcome, &amount, &answered, &v.Suspect, &v.batch, &v.Interrupt, &agent}, more...)
 	if err := row.Scan(into...); err != nil {
-		return omni.TurnView{}, err
+		return err
 	}
 	v.State, v.Outcome = deref(state), deref(outcome)
 	v.Epoch, v.Messages, v.Answered = deref(epoch), deref(amount), deref(answered)
 	v.Wait = time.Duration(deref(waitMs)) * time.Millisecond
 	v.Agent = deref(agent)
-	if batch != nil && v.TurnID.Valid {
-		// The step that answers usually runs next, in this process.
-		s.batches.Set(batchKey{v.TurnID.UUID, v.Epoch}, batch)
-	}
-	return v, nil
+	return nil
 }
 
 func deref[T any](p *T) T {
@@ -165,10 +182,12 @@ func (s *Store) AnswerAndClaim(ctx context.Context, p omni.ClaimParams, ans omni
 	if err != nil {
 		return "", 0, c, err
 	}
-	row := s.pool.QueryRow(ctx, `SELECT state, parts, (claim).* FROM turn_answer_claim($1,$2,$3,$4,$5,$6,$7,$8,$9,$10,$11,$12,$13,$14,$15)`,
+	err = s.together.queryRow(ctx, p.ChatID,
+		func(row pgx.Row) (err error) { c, err = scanClaim(row, &state, &parts); return err },
+		`SELECT state, parts, (claim).* FROM turn_answer_claim($1,$2,$3,$4,$5,$6,$7,$8,$9,$10,$11,$12,$13,$14,$15)`,
 		append(args, p.Sender, p.TTL, p.SkipUnknown)...)
-	if c, err = scanClaim(row, &state, &parts); err != nil {
-		return "", 0, c, fmt.Errorf("storing and claiming the answer of turn %s: %w", p.TurnID, err)
+	if err != nil {
+		return "", 0, omni.PartClaim{}, fmt.Errorf("storing and claiming the answer of turn %s: %w", p.TurnID, err)
 	}
 	s.batches.Invalidate(batchKey{p.TurnID, p.Epoch})
 	s.Nudge()

@@ -21,8 +21,8 @@ type feeder struct {
 	err       error // why msgs was closed
 }
 
-func feed(it jetstream.MessagesContext, connected func() bool, unread func(jetstream.Msg)) *feeder {
-	f := &feeder{it: it, connected: connected, unread: unread, msgs: make(chan jetstream.Msg, maxBatch), end: make(chan struct{})}
+func feed(it jetstream.MessagesContext, ahead int, connected func() bool, unread func(jetstream.Msg)) *feeder {
+	f := &feeder{it: it, connected: connected, unread: unread, msgs: make(chan jetstream.Msg, ahead), end: make(chan struct{})}
 	f.wg.Go(func() {
 		defer close(f.msgs)
 		for {

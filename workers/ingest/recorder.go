@@ -113,7 +113,7 @@ func (t *term) follow(ctx context.Context, consumer jetstream.Consumer) error {
 		return fmt.Errorf("reading from consumer %s: %w", bus.ConsumerRecorder, err)
 	}
 	// What is left unread is what the next term begins with.
-	in := feed(it, t.deps.Bus.Conn().IsConnected, func(jetstream.Msg) {})
+	in := feed(it, maxBatch, t.deps.Bus.Conn().IsConnected, func(jetstream.Msg) {})
 	defer in.stop()
 	for {
 		batch, err := in.batch(ctx, maxBatch)

@@ -25,10 +25,13 @@ import (
 
 const (
 	defaultStarters = 48
-	starterQueue    = 8 // messages that wait for one worker
-	startTimeout    = 15 * time.Second
-	startRetryMin   = 250 * time.Millisecond
-	startRetryMax   = 4 * time.Second
+	starterQueue    = 1 // messages that wait for one worker
+	// starterAhead is small because what is taken waits for a place in the
+	// pipeline, and comes again if that takes longer than the consumer waits.
+	starterAhead  = 32
+	startTimeout  = 15 * time.Second
+	startRetryMin = 250 * time.Millisecond
+	startRetryMax = 4 * time.Second
 )
 
 // Engine begins workflows; *durable.Engine is one. A message whose workflow
@@ -107,11 +110,11 @@ func (s *Starter) follow(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	it, err := consumer.Messages(jetstream.PullMaxMessages(maxBatch))
+	it, err := consumer.Messages(jetstream.PullMaxMessages(starterAhead))
 	if err != nil {
 		return fmt.Errorf("reading from consumer %s: %w", bus.ConsumerStarter, err)
 	}
-	in := feed(it, s.deps.Bus.Conn().IsConnected, func(msg jetstream.Msg) { _ = msg.Nak() }) // for another starter, at once
+	in := feed(it, starterAhead, s.deps.Bus.Conn().IsConnected, func(msg jetstream.Msg) { _ = msg.Nak() }) // for another starter, at once
 	defer in.stop()
 	var workers sync.WaitGroup
 	queues := make([]chan *item, s.deps.Concurrency)
@@ -127,7 +130,7 @@ func (s *Starter) follow(ctx context.Context) error {
 	}()
 	s.SetTrouble(nil)
 	for {
-		batch, err := in.batch(ctx, maxBatch)
+		batch, err := in.batch(ctx, starterAhead)
 		if err != nil {
 			return fmt.Errorf("reading from consumer %s: %w", bus.ConsumerStarter, err)
 		}
