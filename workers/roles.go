@@ -1,6 +1,7 @@
 package workers
 
 import (
+	"context"
 	"fmt"
 	"slices"
 	"strings"
@@ -64,15 +65,7 @@ func Build(role Role, d Deps) (lifecycle.Service, error) {
 	case RoleIngest:
 		return newIngest(d), nil
 	case RolePipeline:
-		worker, err := pipelineWorker(d)
-		if err != nil {
-			return nil, err
-		}
-		g := &lifecycle.Group{Log: d.Log}
-		g.Add("worker", worker)
-		g.Add("wait-ender", &waitEnder{cancels: d.Bus, store: d.Store, engine: d.Engine, log: d.Log})
-		g.Add("janitor", lifecycle.Func{StartFunc: d.Engine.EnsureJanitor})
-		return g, nil
+		return newPipeline(d)
 	case RoleAgent:
 		return agentWorker(d), nil
 	case RoleDelivery:
@@ -85,3 +78,26 @@ func Build(role Role, d Deps) (lifecycle.Service, error) {
 		return nil, fmt.Errorf("role %q is not built here", role)
 	}
 }
+
+// pipelineRole runs the workflows, and what they need around them.
+type pipelineRole struct {
+	lifecycle.Group
+
+	worker *temporalWorker
+}
+
+func newPipeline(d Deps) (*pipelineRole, error) {
+	worker, err := pipelineWorker(d)
+	if err != nil {
+		return nil, err
+	}
+	r := &pipelineRole{worker: worker}
+	r.Log = d.Log
+	r.Add("worker", worker)
+	r.Add("wait-ender", &waitEnder{cancels: d.Bus, store: d.Store, engine: d.Engine, log: d.Log})
+	r.Add("janitor", lifecycle.Func{StartFunc: d.Engine.EnsureJanitor})
+	return r, nil
+}
+
+// Health reports whether the workflows of this process go on.
+func (r *pipelineRole) Health(ctx context.Context) error { return r.worker.Health(ctx) }

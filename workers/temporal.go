@@ -2,7 +2,9 @@ package workers
 
 import (
 	"context"
+	"fmt"
 	"log/slog"
+	"sync/atomic"
 	"time"
 
 	"go.temporal.io/sdk/activity"
@@ -20,36 +22,56 @@ const stopGrace = 5 * time.Second
 // temporalWorker is a Temporal worker as a service.
 type temporalWorker struct {
 	worker worker.Worker
-}
 
-func (w temporalWorker) Start(context.Context) error { return w.worker.Start() }
-
-func (w temporalWorker) Stop(context.Context) error {
-	w.worker.Stop()
-	return nil
+	fatal atomic.Pointer[error] // why it has ended by itself
 }
 
 // newWorker makes a worker for a queue. Registering by alias would add names
 // that no catalogue knows.
-func newWorker(c client.Client, queue string, log *slog.Logger, o worker.Options) worker.Worker {
+func newWorker(c client.Client, queue string, log *slog.Logger, o worker.Options) *temporalWorker {
+	w := &temporalWorker{}
 	o.DisableRegistrationAliasing = true
 	o.WorkerStopTimeout = stopGrace
-	o.OnFatalError = func(err error) { log.Error("the worker has failed", "queue", queue, "error", err) }
-	return worker.New(c, queue, o)
+	o.OnFatalError = func(err error) {
+		log.Error("the worker has failed", "queue", queue, "error", err)
+		w.failed(fmt.Errorf("the worker of queue %s has ended: %w", queue, err))
+	}
+	w.worker = worker.New(c, queue, o)
+	return w
 }
 
-func register[In, Out any](w worker.Worker, d Deps, name string, fn func(context.Context, In) (Out, error)) {
-	w.RegisterActivityWithOptions(instrumented(d, name, fn), activity.RegisterOptions{Name: name})
+func (w *temporalWorker) failed(err error) { w.fatal.Store(&err) }
+
+// Start implements lifecycle.Service.
+func (w *temporalWorker) Start(context.Context) error { return w.worker.Start() }
+
+// Stop implements lifecycle.Service.
+func (w *temporalWorker) Stop(context.Context) error {
+	w.worker.Stop()
+	return nil
+}
+
+// Health reports why nobody here takes what the queue holds: a worker that
+// Temporal refused for good does not come back by itself.
+func (w *temporalWorker) Health(context.Context) error {
+	if err := w.fatal.Load(); err != nil {
+		return *err
+	}
+	return nil
+}
+
+func register[In, Out any](w *temporalWorker, d Deps, name string, fn func(context.Context, In) (Out, error)) {
+	w.worker.RegisterActivityWithOptions(instrumented(d, name, fn), activity.RegisterOptions{Name: name})
 }
 
 // pipelineWorker runs workflows and, local to them, every step.
-func pipelineWorker(d Deps) (temporalWorker, error) {
+func pipelineWorker(d Deps) (*temporalWorker, error) {
 	options, err := d.Engine.PipelineOptions(d.agentCalls()) // of agents that are called here
 	if err != nil {
-		return temporalWorker{}, err
+		return nil, err
 	}
 	w := newWorker(d.Temporal, workflows.QueuePipeline, d.Log, options)
-	workflows.Register(w)
+	workflows.Register(w.worker)
 	s := newSteps(d)
 	register(w, d, activities.IdentityResolve, s.identity.Resolve)
 	register(w, d, activities.AccessCheck, s.access.Check)
@@ -67,30 +89,30 @@ func pipelineWorker(d Deps) (temporalWorker, error) {
 	register(w, d, activities.AgentGiveUp, s.agent.GiveUp)
 	register(w, d, activities.DeliverSend, s.deliver.Send)
 	register(w, d, activities.MediaGiveUp, s.media.GiveUp)
-	return temporalWorker{w}, nil
+	return w, nil
 }
 
 // agentWorker runs the agent calls that are not quick: many at once, because
 // they mostly wait.
-func agentWorker(d Deps) temporalWorker {
+func agentWorker(d Deps) *temporalWorker {
 	w := newWorker(d.Temporal, activities.QueueAgents, d.Log, worker.Options{
 		DisableWorkflowWorker: true, MaxConcurrentActivityExecutionSize: d.agentCalls(), MaxConcurrentActivityTaskPollers: 16})
 	register(w, d, activities.AgentReply, newSteps(d).agent.Reply)
-	return temporalWorker{w}
+	return w
 }
 
 // deliveryWorker runs the deliveries that are not quick.
-func deliveryWorker(d Deps) temporalWorker {
+func deliveryWorker(d Deps) *temporalWorker {
 	w := newWorker(d.Temporal, activities.QueueDelivery, d.Log, worker.Options{
 		DisableWorkflowWorker: true, MaxConcurrentActivityExecutionSize: 1000, MaxConcurrentActivityTaskPollers: 4})
 	register(w, d, activities.DeliverSend, newSteps(d).deliver.Send)
-	return temporalWorker{w}
+	return w
 }
 
 // mediaWorker fetches attachments.
-func mediaWorker(d Deps) temporalWorker {
+func mediaWorker(d Deps) *temporalWorker {
 	w := newWorker(d.Temporal, activities.QueueMedia, d.Log, worker.Options{
 		DisableWorkflowWorker: true, MaxConcurrentActivityExecutionSize: 100, MaxConcurrentActivityTaskPollers: 2})
 	register(w, d, activities.MediaFetch, newSteps(d).media.Fetch)
-	return temporalWorker{w}
+	return w
 }
