@@ -81,8 +81,8 @@ func withImages(ctx context.Context, client *http.Client, req omni.AgentRequest)
 // hold.
 func boundImages(messages []omni.TurnMessage) {
 	total := 0
-	for i := len(messages) - 1; i >= 0; i-- {
-		media := messages[i].Content.Media
+	for _, said := range slices.Backward(messages) {
+		media := said.Content.Media // shared with the message itself
 		for j := len(media) - 1; j >= 0; j-- {
 			m := &media[j]
 			if m.Type != message.TypeImage || m.URL == "" {

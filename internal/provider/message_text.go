@@ -117,20 +117,21 @@ func describeKind(c message.Content) string {
 // describeMedia names an attachment that is not shown, and what the hub made of
 // it: in quotes that nothing in it can close.
 func describeMedia(m message.Media, most int) string {
-	said := string(m.Type)
+	var said strings.Builder
+	said.WriteString("[" + string(m.Type))
 	if name := oneLine(m.Filename, maxLabel); name != "" {
-		said += ": " + name
+		said.WriteString(": " + name)
 	}
 	for _, made := range []struct{ what, words string }{
 		{"transcript", m.Transcript}, {"description", m.Description}, {"text", m.ExtractedText}} {
 		if words := strings.TrimSpace(made.words); words != "" {
-			said += ", " + made.what + " " + quoted(words, most)
+			said.WriteString(", " + made.what + " " + quoted(words, most))
 		}
 	}
 	if m.Ref == unavailable {
-		said += " (could not be shown)"
+		said.WriteString(" (could not be shown)")
 	}
-	return "[" + said + "]"
+	return said.String() + "]"
 }
 
 // quoted is a text in quotes, on one line, cut where it is longer.

@@ -148,7 +148,7 @@ func TestAgnoActions(t *testing.T) {
 	s := p.serve(t, answers(200, "application/json", `{"status":"COMPLETED","content":{"title":"x"}}`))
 	got, err := p.ask(t.Context(), p.request(s.URL))
 	require.NoError(t, err)
-	require.Equal(t, `{"title":"x"}`, got.Text, "an object of its own kind is shown as it is")
+	require.JSONEq(t, `{"title":"x"}`, got.Text, "an object of its own kind is shown as it is")
 	e, _ := p.fails(t, answers(200, "application/json", `{"status":"COMPLETED","content":{"text":" ","actions":[]}}`))
 	require.Equal(t, omni.AgentEmpty, e.Kind)
 }
