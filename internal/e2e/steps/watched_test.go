@@ -13,6 +13,7 @@ import (
 	"github.com/omnihub/omni/internal/cli"
 	"github.com/omnihub/omni/internal/config"
 	"github.com/omnihub/omni/internal/telemetry"
+	"github.com/omnihub/omni/workers"
 )
 
 // watched is a hub in the test's own process.
@@ -24,13 +25,22 @@ type watched struct {
 
 func newWatched(t *testing.T, level slog.Level, spans ...sdktrace.SpanProcessor) *watched {
 	t.Helper()
+	return newWatchedWith(t, level, func(*workers.Deps) {}, spans...)
+}
+
+// newWatchedWith is newWatched with a change of what the roles are handed.
+func newWatchedWith(t *testing.T, level slog.Level, change func(*workers.Deps), spans ...sdktrace.SpanProcessor) *watched {
+	t.Helper()
 	w := &watched{site: newSite(t)}
 	cfg, err := config.LoadFrom(w.environ(), "")
 	require.NoError(t, err)
 	ctx := context.WithoutCancel(t.Context())
 	tel, err := telemetry.Setup(ctx, telemetry.Options{LogOutput: &w.log, LogFormat: telemetry.FormatJSON, LogLevel: level, SpanProcessors: spans})
 	require.NoError(t, err)
-	hub, err := cli.StartHub(ctx, cfg, tel, hubOptions(w.gates.pass))
+	options := hubOptions(w.gates.pass)
+	decorate := options.Decorate
+	options.Decorate = func(d *workers.Deps) { decorate(d); change(d) }
+	hub, err := cli.StartHub(ctx, cfg, tel, options)
 	require.NoError(t, err)
 	t.Cleanup(func() {
 		w.gates.open()

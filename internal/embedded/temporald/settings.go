@@ -82,10 +82,10 @@ func dynamicSettings() dynamicconfig.StaticClient {
 		// is seen soon. Forcing a refresh on each read would cost a dozen
 		// queries for every workflow, one after the other.
 		dynamicconfig.NamespaceCacheRefreshInterval.Key(): time.Second,
-		// The first workflow task and activities travel in the answer.
 		// A task in flight when the process is killed is given out again after its
 		// timeout, which grows with every such death; from minutes to this.
 		dynamicconfig.WorkflowTaskRetryMaxInterval.Key(): 5 * time.Second,
+		// The first workflow task and activities travel in the answer.
 		dynamicconfig.EnableEagerWorkflowStart.Key():     true,
 		dynamicconfig.EnableActivityEagerExecution.Key(): true,
 		// One partition: a task never looks for its poller.
