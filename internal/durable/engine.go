@@ -30,7 +30,9 @@ type Engine struct {
 
 // NewEngine makes an engine. Starts are eager where a worker of this process
 // shares the client.
-func NewEngine(c client.Client) *Engine { return &Engine{client: c, slots: newSlots(runtime.GOMAXPROCS(0))} }
+func NewEngine(c client.Client) *Engine {
+	return &Engine{client: c, slots: newSlots(runtime.GOMAXPROCS(0))}
+}
 
 // Slots are those of the worker that runs the workflows in this process, if
 // one does.
