@@ -1,17 +1,41 @@
 package testkit
 
 import (
+	"math/rand/v2"
 	"net"
+	"strconv"
+	"sync"
 	"testing"
 )
 
-// FreePort returns a TCP port of loopback that nobody listens on.
+// Ports below those that systems give to outgoing connections: one of them
+// would take a port between our finding it free and the hub's listening.
+const firstPort, lastPort = 15000, 32000
+
+var (
+	portsMu   sync.Mutex
+	portsUsed = map[int]bool{} // by this process
+)
+
+// FreePort returns a TCP port on loopback that nobody listens on, another one
+// each time.
 func FreePort(t testing.TB) int {
 	t.Helper()
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatalf("finding a free port: %v", err)
+	portsMu.Lock()
+	defer portsMu.Unlock()
+	for range 1000 {
+		port := firstPort + rand.IntN(lastPort-firstPort) //nolint:gosec // any will do
+		if portsUsed[port] {
+			continue
+		}
+		listener, err := net.Listen("tcp", net.JoinHostPort("127.0.0.1", strconv.Itoa(port)))
+		if err != nil {
+			continue
+		}
+		_ = listener.Close()
+		portsUsed[port] = true
+		return port
 	}
-	defer func() { _ = listener.Close() }()
-	return listener.Addr().(*net.TCPAddr).Port
+	t.Fatal("finding a free port: none of a thousand is")
+	return 0
 }
