@@ -184,7 +184,7 @@ func (a *app) openOutside(context.Context) error {
 	a.http.Transport = telemetry.Transport(a.http.Transport, a.tel.Tracer)
 	a.closers = append(a.closers, a.http.CloseIdleConnections)
 	a.providers = provider.New(provider.Deps{
-		HTTP: a.http, OpenAIAPIKey: a.cfg.OpenAIAPIKey, OpenAIBaseURL: a.cfg.OpenAIBaseURL,
+		HTTP: a.http, Files: a.blobs, OpenAIAPIKey: a.cfg.OpenAIAPIKey, OpenAIBaseURL: a.cfg.OpenAIBaseURL,
 		AnthropicAPIKey: a.cfg.AnthropicAPIKey, AnthropicBaseURL: a.cfg.AnthropicBaseURL,
 	})
 	return nil

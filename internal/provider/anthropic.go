@@ -42,7 +42,7 @@ func (c *claude) reply(ctx context.Context, req omni.AgentRequest) (omni.AgentRe
 		service.Options = append(service.Options, option.WithAPIKey(key))
 	}
 	params := anthropic.MessageNewParams{Model: req.Config.Model, MaxTokens: maxTokens(req.Config),
-		Messages: anthropicMessages(withImages(ctx, c.deps.HTTP, req))}
+		Messages: anthropicMessages(c.deps.withImages(ctx, req))}
 	if req.Config.SystemPrompt != "" {
 		params.System = []anthropic.TextBlockParam{{Text: req.Config.SystemPrompt}}
 	}

@@ -17,6 +17,8 @@ import (
 	"sync"
 	"time"
 
+	"github.com/google/uuid"
+
 	"github.com/omnihub/omni/channels/message"
 	"github.com/omnihub/omni/internal/omni"
 )
@@ -43,10 +45,11 @@ const (
 // server calls a file decides nothing.
 var imageTypes = []string{"image/png", "image/jpeg", "image/gif", "image/webp"}
 
-// withImages returns the request with the images of its messages fetched and
-// put in as data URLs: the service need not, and often could not, reach where
-// they are. One that cannot be shown becomes a note; no message is lost for it.
-func withImages(ctx context.Context, client *http.Client, req omni.AgentRequest) omni.AgentRequest {
+// withImages returns the request with the images of its messages put in as data
+// URLs: the service need not, and often could not, reach where they are. Those
+// that the hub has kept are read there, the others are fetched. One that cannot
+// be shown becomes a note; no message is lost for it.
+func (d *Deps) withImages(ctx context.Context, req omni.AgentRequest) omni.AgentRequest {
 	var fetching sync.WaitGroup
 	left := maxImages
 	req.Messages = slices.Clone(req.Messages)
@@ -55,7 +58,7 @@ func withImages(ctx context.Context, client *http.Client, req omni.AgentRequest)
 		c.Media = slices.Clone(c.Media)
 		for j := len(c.Media) - 1; j >= 0; j-- {
 			m := &c.Media[j]
-			if m.Type != message.TypeImage || m.URL == "" {
+			if m.Type != message.TypeImage || m.URL == "" && m.ID == "" {
 				continue
 			}
 			if left--; left < 0 {
@@ -63,7 +66,7 @@ func withImages(ctx context.Context, client *http.Client, req omni.AgentRequest)
 				continue
 			}
 			fetching.Go(func() {
-				url, err := imageData(ctx, client, m.URL)
+				url, err := d.imageData(ctx, m)
 				if err != nil {
 					m.URL, m.Ref = "", unavailable
 					return
@@ -96,7 +99,35 @@ func boundImages(messages []omni.TurnMessage) {
 }
 
 // imageData is an image as a data URL.
-func imageData(ctx context.Context, client *http.Client, url string) (string, error) {
+func (d *Deps) imageData(ctx context.Context, m *message.Media) (string, error) {
+	if raw, err := d.keptImage(m.ID); raw != nil || m.URL == "" {
+		if err != nil {
+			return "", err
+		}
+		return imageURL(raw)
+	}
+	return fetchImage(ctx, d.HTTP, m.URL)
+}
+
+// keptImage reads an image where the hub keeps it, nil where it does not.
+func (d *Deps) keptImage(media string) ([]byte, error) {
+	id, err := uuid.Parse(media)
+	if err != nil || d.Files == nil {
+		return nil, errors.New("the image is not kept here")
+	}
+	file, err := d.Files.Open(id)
+	if err != nil {
+		return nil, fmt.Errorf("opening a kept image: %w", err)
+	}
+	defer func() { _ = file.Close() }()
+	raw, err := io.ReadAll(io.LimitReader(file, maxImage+1))
+	if err != nil {
+		return nil, fmt.Errorf("reading a kept image: %w", err)
+	}
+	return raw, nil
+}
+
+func fetchImage(ctx context.Context, client *http.Client, url string) (string, error) {
 	if kind, data, ok := dataImage(url); ok {
 		raw, err := base64.StdEncoding.DecodeString(data)
 		if err != nil {

@@ -6,15 +6,19 @@ import (
 	"fmt"
 	"image"
 	imagepng "image/png"
+	"io"
+	"io/fs"
 	"net/http"
 	"net/http/httptest"
 	"strings"
 	"testing"
 
+	"github.com/google/uuid"
 	"github.com/stretchr/testify/require"
 
 	"github.com/omnihub/omni/channels/message"
 	"github.com/omnihub/omni/internal/omni"
+	"github.com/omnihub/omni/internal/provider"
 )
 
 // png is the smallest of images.
@@ -76,6 +80,46 @@ func TestImagesAreFetchedAndShown(t *testing.T) {
 	shown := `{"image_url":{"url":"` + pngURL + `"},"type":"image_url"}`
 	require.Equal(t, []string{`user: [{"text":"look","type":"text"},` + shown + `]`, `user: [` + shown + `]`}, (<-b.calls).lines())
 	require.Equal(t, host+"/a", req.Messages[0].Content.Media[0].URL, "the request is not changed")
+}
+
+// kept are files that the hub has.
+type kept map[uuid.UUID]string
+
+func (k kept) Open(id uuid.UUID) (io.ReadSeekCloser, error) {
+	bytes, ok := k[id]
+	if !ok {
+		return nil, fs.ErrNotExist
+	}
+	return struct {
+		*strings.Reader
+		io.Closer
+	}{strings.NewReader(bytes), io.NopCloser(nil)}, nil
+}
+
+// A channel's image has no address that anybody could fetch: what the hub has
+// kept of it is shown. What it has not kept is fetched where there is an address.
+func TestKeptImagesAreShown(t *testing.T) {
+	t.Parallel()
+	photo, page, gone := uuid.New(), uuid.New(), uuid.New()
+	files := kept{photo: png, page: "<html>"}
+	at := pictures(t)
+	b := setup(t, answers(200, "application/json", completion))
+	req := b.request()
+	for _, m := range []message.Media{{ID: photo.String(), Ref: "handle"}, {ID: page.String(), Ref: "handle"},
+		{ID: gone.String(), URL: at + "/a"}, {ID: gone.String(), Ref: "handle"}, {ID: "../../etc/passwd"}} {
+		m.Type = message.TypeImage
+		req.Messages = append(req.Messages, omni.TurnMessage{Content: message.Content{Type: message.TypeImage, Media: []message.Media{m}}})
+	}
+	_, err := provider.New(provider.Deps{HTTP: b.http, Files: files}).Reply(t.Context(), req)
+	require.NoError(t, err)
+	shown := `user: [{"image_url":{"url":"` + pngURL + `"},"type":"image_url"}]`
+	lines := (<-b.calls).lines()
+	require.Len(t, lines, 6)
+	require.Equal(t, shown, lines[1])
+	require.Equal(t, shown, lines[3])
+	for _, i := range []int{2, 4, 5} {
+		require.NotContains(t, lines[i], "image_url")
+	}
 }
 
 // What cannot be shown is a note, and the message is asked about all the same.

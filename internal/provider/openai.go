@@ -35,7 +35,7 @@ func (o *openAI) reply(ctx context.Context, req omni.AgentRequest) (omni.AgentRe
 	if key != "" {
 		service.Completions.Options = append(service.Completions.Options, option.WithAPIKey(key))
 	}
-	params := openai.ChatCompletionNewParams{Model: req.Config.Model, Messages: openAIMessages(withImages(ctx, o.deps.HTTP, req)),
+	params := openai.ChatCompletionNewParams{Model: req.Config.Model, Messages: openAIMessages(o.deps.withImages(ctx, req)),
 		Tools: openAITools(req.Config.Actions)}
 	if most := int64(req.Config.MaxTokens); most > 0 && isOpenAI(base) {
 		params.MaxCompletionTokens = openai.Int(most)

@@ -3,20 +3,29 @@ package provider
 import (
 	"context"
 	"fmt"
+	"io"
 	"net/http"
+
+	"github.com/google/uuid"
 
 	"github.com/omnihub/omni/internal/omni"
 )
 
 // Deps is what providers are handed.
 type Deps struct {
-	HTTP *http.Client // guarded (internal/safehttp), without an overall timeout
+	HTTP  *http.Client // guarded (internal/safehttp), without an overall timeout
+	Files Files        // what the hub keeps of attachments; nil: they are fetched from where they are
 
 	// The hub's own account, used by instances that name neither URL nor key.
 	OpenAIAPIKey     string
 	OpenAIBaseURL    string // "": OpenAI's own
 	AnthropicAPIKey  string
 	AnthropicBaseURL string // "": Anthropic's own
+}
+
+// Files are the bytes of attachments, by the id of message.Media.
+type Files interface {
+	Open(id uuid.UUID) (io.ReadSeekCloser, error)
 }
 
 // Registry answers with the provider that an agent's configuration names.
