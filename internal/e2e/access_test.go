@@ -21,6 +21,7 @@ import (
 // and its reason wherever it is looked for, and the sender hears what they must
 // and no more.
 func TestAccess(t *testing.T) {
+	t.Parallel()
 	h := newHub(t)
 	h.share(t, "modes", func(t *testing.T) { decidesByMode(t, h) })
 	h.share(t, "phone patterns", func(t *testing.T) { decidesByPhone(t, h) })
@@ -295,6 +296,7 @@ func limitsAcrossARestart(t *testing.T, h *hub) {
 // Two hubs share what a rule lets through, and what the one has been told of
 // rules counts at once at the other.
 func TestAccessIsSharedByTwoHubs(t *testing.T) {
+	t.Parallel()
 	env := startGround(t)
 	a, b := prepareHub(t, env, "serve"), prepareHub(t, env, "serve")
 	a.launch()

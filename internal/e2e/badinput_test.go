@@ -21,6 +21,7 @@ import (
 )
 
 func TestBadInput(t *testing.T) {
+	t.Parallel()
 	h := newHub(t)
 	l := h.newLine(nil)
 	h.share(t, "webhooks", func(t *testing.T) { refusesWebhooks(t, l) })

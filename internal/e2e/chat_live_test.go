@@ -74,6 +74,7 @@ func (p *page) run(expression string) bool {
 // its connection, comes back, and shows what was written meanwhile. Buttons are
 // pressed, and the program behind is told which.
 func TestChatPageShowsAnswersGrow(t *testing.T) {
+	t.Parallel()
 	p := newPage(t)
 	h := newHub(t)
 	agent := newSpeaker(t)

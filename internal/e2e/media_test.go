@@ -65,6 +65,7 @@ type attached struct {
 // follower's; one that cannot be had is a note. What was fetched is read by
 // its id, also a piece of it.
 func TestAttachments(t *testing.T) {
+	t.Parallel()
 	temporalPort := testkit.FreePort(t)
 	h := newHub(t, "OMNI_TEMPORAL_PORT="+strconv.Itoa(temporalPort))
 	f := newFiles(t)
@@ -109,6 +110,7 @@ func TestAttachments(t *testing.T) {
 // What somebody who is blocked attaches is fetched only where the instance
 // wants it all the same.
 func TestAttachmentsOfTheBlocked(t *testing.T) {
+	t.Parallel()
 	h := newHub(t)
 	f := newFiles(t)
 	close(f.let)

@@ -64,6 +64,7 @@ func (l *line) becomes(id, want string, within time.Duration) {
 }
 
 func TestOutbound(t *testing.T) {
+	t.Parallel()
 	h := newHub(t)
 	l := h.newLine(object{"agent": nil})
 

@@ -60,6 +60,7 @@ func (h *hub) whois(q string) (p somebody) {
 // One person writes on three channels, is made one, and is found, told of, seen
 // and written to as one.
 func TestOnePersonOnThreeChannels(t *testing.T) {
+	t.Parallel()
 	h := newHub(t)
 	l := h.newLine(object{"agent": nil})
 	bot := h.newBot("555555555:AAPeoplePeoplePeoplePeoplePeoplePe5", nil, nil)

@@ -56,6 +56,7 @@ type mergeOut struct{ ID, PersonID, SourcePersonID, Reason string }
 // The whole way of one person with several accounts: by number at once, by
 // evidence later, by somebody's word in the middle of an answer, and apart again.
 func TestOnePersonManyAccounts(t *testing.T) {
+	t.Parallel()
 	release := make(chan struct{})
 	once := sync.OnceFunc(func() { close(release) })
 	t.Cleanup(once)

@@ -96,6 +96,7 @@ func person(id int64, name string) telegramtest.User {
 
 // The Bot API server is a fake that a third party's client accepts, too.
 func TestTelegram(t *testing.T) {
+	t.Parallel()
 	h := newHub(t)
 	tokens := []string{"111111111:AAPollingPollingPollingPollingPol1", "222222222:AAWebhookWebhookWebhookWebhookWeb2",
 		"333333333:AALimitedLimitedLimitedLimitedLim3", "444444444:AAEditedEditedEditedEditedEditedEd4", "555555555:AAAttachAttachAttachAttachAttachA5"}

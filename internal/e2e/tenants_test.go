@@ -63,6 +63,7 @@ func (w *wire) of(tenant string) (subjects, bodies []string) {
 // same verified phone number, writes to both: nothing of the one is ever the
 // other's.
 func TestTwoTenantsShareAHub(t *testing.T) {
+	t.Parallel()
 	port := testkit.FreePort(t)
 	h := newHub(t, "OMNI_NATS_PORT="+strconv.Itoa(port))
 	log := listen(t, "nats://127.0.0.1:"+strconv.Itoa(port))
