@@ -44,7 +44,7 @@ build-slim: need-go ## bin/omni-slim, without the embedded stack, for production
 .PHONY: test
 test: need-go need-postgres need-chromium need-node ## all tests that CI runs
 	$(GO) test $(TESTFLAGS) $(UNIT_PACKAGES)
-	$(GO) test $(TESTFLAGS) -p 1 -parallel 3 $(HUB_PACKAGES)
+	$(GO) test $(TESTFLAGS) -p 1 $(HUB_PACKAGES)
 
 .PHONY: test-race
 test-race: need-go need-postgres ## the tests of packages under the race detector
