@@ -7,7 +7,6 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
-	"sync"
 	"time"
 
 	"github.com/gin-gonic/gin"
@@ -18,13 +17,11 @@ import (
 // HealthService answers /healthz, /readyz and /metrics in a process that has
 // no API (lifecycle.Service).
 type HealthService struct {
-	addr   string
-	server *http.Server
-	log    *slog.Logger
+	listening
 
-	mu       sync.Mutex
-	listener net.Listener
-	done     chan struct{}
+	addr string
+	log  *slog.Logger
+	done chan struct{} // nil before Start; guarded by mu
 }
 
 // NewHealth makes the service without listening yet. addr is host:port;
@@ -34,9 +31,10 @@ func NewHealth(addr string, health *control.Health, metrics http.Handler, log *s
 	e := gin.New()
 	e.Use(recovered(log), secured)
 	mountHealth(e, health, metrics)
-	return &HealthService{addr: addr, log: log, server: &http.Server{Handler: e, ReadHeaderTimeout: 10 * time.Second,
+	server := &http.Server{Handler: e, ReadHeaderTimeout: 10 * time.Second,
 		ReadTimeout: 10 * time.Second, WriteTimeout: 30 * time.Second, IdleTimeout: 2 * time.Minute, MaxHeaderBytes: 16 << 10,
-		ErrorLog: slog.NewLogLogger(log.Handler(), slog.LevelDebug)}}
+		ErrorLog: slog.NewLogLogger(log.Handler(), slog.LevelDebug)}
+	return &HealthService{listening: listening{server: server}, addr: addr, log: log}
 }
 
 // Start listens, and returns once requests are answered.
@@ -59,16 +57,6 @@ func (s *HealthService) Start(ctx context.Context) error {
 	return nil
 }
 
-// Addr is where the server listens, "" before Start.
-func (s *HealthService) Addr() string {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.listener == nil {
-		return ""
-	}
-	return s.listener.Addr().String()
-}
-
 // Stop waits for requests under way until ctx is done; then it cuts them off.
 func (s *HealthService) Stop(ctx context.Context) error {
 	s.mu.Lock()
@@ -77,10 +65,7 @@ func (s *HealthService) Stop(ctx context.Context) error {
 	if done == nil {
 		return nil
 	}
-	err := s.server.Shutdown(ctx)
-	if err != nil {
-		err = errors.Join(fmt.Errorf("ending the health server: %w", err), s.server.Close())
-	}
+	err := s.shutdown(ctx, "health")
 	<-done
 	return err
 }

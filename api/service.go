@@ -48,13 +48,13 @@ const (
 
 // Service is the HTTP server (lifecycle.Service).
 type Service struct {
-	deps   Deps
-	live   *ws.Hub
-	server *http.Server
-	log    *slog.Logger
+	listening
 
-	mu       sync.Mutex
-	listener net.Listener
+	deps Deps
+	live *ws.Hub
+	log  *slog.Logger
+
+	// Guarded by listening's mutex.
 	cancel   context.CancelFunc
 	cutOff   context.CancelFunc // of every request and hijacked connection
 	endAudit context.CancelFunc // once no request is left that would be written down
@@ -114,16 +114,6 @@ func (s *Service) Start(ctx context.Context) error {
 	return nil
 }
 
-// Addr is where the server listens, "" before Start.
-func (s *Service) Addr() string {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.listener == nil {
-		return ""
-	}
-	return s.listener.Addr().String()
-}
-
 // Stop takes no more requests, ends live connections with a word, and waits
 // for requests under way until ctx is done; then it cuts them off.
 func (s *Service) Stop(ctx context.Context) error {
@@ -138,9 +128,7 @@ func (s *Service) Stop(ctx context.Context) error {
 	var errs []error
 	// First, or their connections would keep the server from ending.
 	errs = append(errs, s.live.Stop(ctx))
-	if err := s.server.Shutdown(ctx); err != nil {
-		errs = append(errs, fmt.Errorf("ending the HTTP server: %w", err), s.server.Close())
-	}
+	errs = append(errs, s.shutdown(ctx, "HTTP"))
 	s.endAudit()
 	s.cutOff() // what was hijacked (pages' own WebSockets) is not waited for above
 	s.running.Wait()
