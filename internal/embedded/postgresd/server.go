@@ -30,7 +30,9 @@ const (
 // Settings are Omni's and Temporal's: many small durable transactions, few
 // rows each, on a machine that has other work too.
 var Settings = map[string]string{
-	"shared_buffers": "256MB", "effective_cache_size": "1GB", "max_connections": "200",
+	// The four services of Temporal take up to 88 connections and each hub about
+	// 20; several hubs may share the server, and those of a killed one linger.
+	"shared_buffers": "256MB", "effective_cache_size": "1GB", "max_connections": "400",
 	// Never weaker: what was acknowledged is on disk.
 	"fsync": "on", "full_page_writes": "on", "synchronous_commit": "on",
 	// One server without replicas; kept segments are cheaper than new ones.
