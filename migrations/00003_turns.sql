@@ -413,9 +413,10 @@ DECLARE
 BEGIN
     PERFORM FROM chats WHERE id = p_chat FOR NO KEY UPDATE;
     -- Most often nothing has happened since, and the first stored answer is this one.
+    -- (state || '': to be found by its id, not by an index of those that are answered now.)
     UPDATE turns SET answer = p_answer, part_count = jsonb_array_length(p_parts), agent_ms = CASE WHEN answer IS NULL THEN p_agent_ms END,
         due_at = turn_due(due_at, p_deliver_within), sender = NULL
-    WHERE id = p_turn AND workflow_id = p_workflow AND epoch = p_epoch AND turns.state = 'answering' AND part_count IS NULL
+    WHERE id = p_turn AND workflow_id = p_workflow AND epoch = p_epoch AND turns.state || '' = 'answering' AND part_count IS NULL
     RETURNING * INTO t;
     IF NOT FOUND THEN
         SELECT * INTO STRICT t FROM turns WHERE id = p_turn;
@@ -456,7 +457,7 @@ END $$;
 CREATE FUNCTION turn_touch(p_turn uuid, p_workflow text, p_epoch int, p_within interval) RETURNS boolean LANGUAGE plpgsql AS $$
 BEGIN
     UPDATE turns SET due_at = clock_timestamp() + p_within
-    WHERE id = p_turn AND workflow_id = p_workflow AND epoch = p_epoch AND state = 'answering';
+    WHERE id = p_turn AND workflow_id = p_workflow AND epoch = p_epoch AND state || '' = 'answering';
     RETURN FOUND;
 END $$;
 -- +goose StatementEnd
@@ -547,7 +548,7 @@ DECLARE
 BEGIN
     PERFORM FROM chats WHERE id = p_chat FOR NO KEY UPDATE;
     UPDATE turns SET workflow_id = p_new_workflow, epoch = epoch + 1, due_at = clock_timestamp() + interval '60 seconds', sender = NULL
-    WHERE id = p_turn AND workflow_id = p_old_workflow AND epoch = p_old_epoch AND state IN ('collecting', 'answering', 'reopened')
+    WHERE id = p_turn AND workflow_id = p_old_workflow AND epoch = p_old_epoch AND finished_at IS NULL
       AND due_at < clock_timestamp()
     RETURNING epoch INTO new_epoch;
     RETURN new_epoch;
@@ -571,7 +572,7 @@ BEGIN
         RETURN NULL;
     END IF;
     UPDATE chats SET paused = true, paused_until = p_until, updated_at = clock_timestamp() WHERE id = p_chat;
-    FOR t IN SELECT * FROM turns WHERE chat_id = p_chat AND state IN ('collecting', 'answering', 'reopened') LOOP
+    FOR t IN SELECT * FROM turns WHERE chat_id = p_chat AND finished_at IS NULL LOOP
         UPDATE turns SET epoch = epoch + 1 WHERE id = t.id;
         PERFORM turn_finish_locked(t, 'cancelled', p_reason, 'chat.takeover', clock_timestamp(), 1);
         ids := ids || t.id;

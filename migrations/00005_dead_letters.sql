@@ -20,8 +20,9 @@ ALTER TABLE dead_letters
         WHEN step = 'ingest.Record' THEN 'unreadable'
         ELSE 'other' END) STORED,
     ADD COLUMN retried_at timestamptz,
-    ADD COLUMN started_at timestamptz; -- NULL: retried, and what goes on with it is not known to exist yet
-CREATE INDEX dead_letters_open ON dead_letters (tenant_id, created_at, id) WHERE status = 'open';
+    ADD COLUMN started_at timestamptz, -- NULL: retried, and what goes on with it is not known to exist yet
+    ADD COLUMN open boolean GENERATED ALWAYS AS (status = 'open') STORED; -- for the index, as in turns
+CREATE INDEX dead_letters_open ON dead_letters (tenant_id, created_at, id) WHERE open;
 CREATE INDEX dead_letters_turn ON dead_letters (turn_id) WHERE turn_id IS NOT NULL;
 CREATE INDEX dead_letters_unstarted ON dead_letters (retried_at) WHERE status = 'retried' AND started_at IS NULL;
 
@@ -110,7 +111,7 @@ BEGIN
             -- Behind a part that was not sent the others were cancelled.
             UPDATE messages SET status = 'queued', status_reason = '', error = '', retry_at = NULL, send_at = clock_timestamp(),
                 updated_at = clock_timestamp()
-            WHERE id = m.id OR id IN (SELECT id FROM outbound_behind(m) WHERE status = 'cancelled');
+            WHERE id = ANY (m.id || ARRAY(SELECT b.id FROM outbound_behind(m) b WHERE b.status = 'cancelled'));
         ELSE
             t := turn_reopen(t, d.step);
         END IF;

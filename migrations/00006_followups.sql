@@ -26,10 +26,13 @@ CREATE TABLE follow_ups (
     check_at      timestamptz NOT NULL,      -- past it, the janitor looks after its workflow
     created_at    timestamptz NOT NULL DEFAULT clock_timestamp(),
     ended_at      timestamptz,
+    -- For their indexes, as in turns.
+    waits_in      uuid GENERATED ALWAYS AS (CASE WHEN state = 'scheduled' THEN chat_id END) STORED,
+    waits_until   timestamptz GENERATED ALWAYS AS (CASE WHEN state = 'scheduled' THEN check_at END) STORED,
     PRIMARY KEY (turn_id, n)
 );
-CREATE INDEX follow_ups_chat ON follow_ups (chat_id) WHERE state = 'scheduled';
-CREATE INDEX follow_ups_check ON follow_ups (check_at) WHERE state = 'scheduled';
+CREATE INDEX follow_ups_chat ON follow_ups (waits_in) WHERE waits_in IS NOT NULL;
+CREATE INDEX follow_ups_check ON follow_ups (waits_until) WHERE waits_until IS NOT NULL;
 CREATE UNIQUE INDEX follow_ups_own_turn ON follow_ups (own_turn) WHERE own_turn IS NOT NULL;
 CREATE INDEX messages_send_at ON messages (chat_id, send_at) WHERE send_at IS NOT NULL;
 
@@ -52,7 +55,7 @@ DECLARE
     f follow_ups;
 BEGIN
     FOR f IN UPDATE follow_ups SET state = 'cancelled', reason = p_reason, ended_at = clock_timestamp()
-             WHERE chat_id = p_chat AND state = 'scheduled' RETURNING * LOOP
+             WHERE waits_in = p_chat RETURNING * LOOP
         PERFORM follow_up_say(f, 'followup.cancelled');
     END LOOP;
 END $$;

@@ -93,7 +93,7 @@ DECLARE
     chat uuid;
     n    int := 0;
 BEGIN
-    FOR chat IN SELECT id FROM chats WHERE paused AND paused_until <= clock_timestamp()
+    FOR chat IN SELECT id FROM chats WHERE paused AND paused_until <= now()
                 ORDER BY paused_until LIMIT p_limit FOR NO KEY UPDATE SKIP LOCKED LOOP
         PERFORM chat_resume(chat, 'the time is over', '');
         n := n + 1;

@@ -67,6 +67,7 @@ CREATE TABLE person_suggestions (
     UNIQUE (identity_a, identity_b)
 );
 CREATE INDEX person_suggestions_other  ON person_suggestions (identity_b);
+CREATE INDEX person_suggestions_merge  ON person_suggestions (merge_id) WHERE merge_id IS NOT NULL;
 CREATE INDEX person_suggestions_recent ON person_suggestions (tenant_id, created_at DESC, id DESC);
 
 -- Up to where the accounts have been looked at for suggestions.

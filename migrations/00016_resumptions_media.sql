@@ -43,7 +43,7 @@ DECLARE
     n      int := 0;
 BEGIN
     FOR found_ IN SELECT * FROM messages w
-                  WHERE w.withheld_at > clock_timestamp() - interval '1 day' AND w.status_reason = withheld_reason()
+                  WHERE w.withheld_at > now() - interval '1 day' AND w.status_reason = withheld_reason()
                     AND NOT part_blocked(w)
                   ORDER BY w.withheld_at LIMIT p_limit LOOP
         PERFORM FROM chats WHERE id = found_.chat_id FOR NO KEY UPDATE SKIP LOCKED;

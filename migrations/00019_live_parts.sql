@@ -116,7 +116,7 @@ BEGIN
         content = CASE part_count WHEN 0 THEN jsonb_build_object('type', 'text', 'text', p_text) ELSE content END
     WHERE id = p_message AND status = 'sending' AND bubble = 0;
     UPDATE turns SET sender_until = now_ + interval '15 seconds', due_at = greatest(due_at, now_ + interval '60 seconds')
-    WHERE id = p_turn AND sender = p_sender AND state = 'answering' AND workflow_id = p_workflow AND epoch = p_epoch AND part_count IS NULL;
+    WHERE id = p_turn AND sender = p_sender AND state || '' = 'answering' AND workflow_id = p_workflow AND epoch = p_epoch AND part_count IS NULL;
     IF NOT FOUND THEN
         RETURN false;
     END IF;

@@ -136,6 +136,9 @@ func deadLetterWhere(tenant string, f omni.DeadLetterFilter) *where {
 	w.andText("d.step = ?", f.Step)
 	w.andText("d.cause = ?", f.Cause)
 	w.andText("d.status = ?", f.Status)
+	if f.Status == string(omni.DeadLetterOpen) {
+		w.conds = append(w.conds, "d.open") // there is an index of these
+	}
 	if !f.Until.IsZero() {
 		w.and("d.created_at < ?", f.Until)
 	}

@@ -59,7 +59,7 @@ const (
 )
 
 func newTogether(pool *pgxpool.Pool) *together {
-	return &together{pool: pool, runners: max(2, runtime.GOMAXPROCS(0)/2)}
+	return &together{pool: pool, runners: max(1, runtime.GOMAXPROCS(0)/2)}
 }
 
 // queryRow is pool.QueryRow(…) and scan, for a statement that locks the chat.

@@ -12,7 +12,7 @@ import (
 )
 
 const GetDeadLetter = `-- name: GetDeadLetter :one
-SELECT id, tenant_id, instance_id, chat_id, message_id, turn_id, step, error, attempts, input, status, created_at, resolved_at, cause, retried_at, started_at FROM dead_letters WHERE id = $1 AND tenant_id = $2
+SELECT id, tenant_id, instance_id, chat_id, message_id, turn_id, step, error, attempts, input, status, created_at, resolved_at, cause, retried_at, started_at, open FROM dead_letters WHERE id = $1 AND tenant_id = $2
 `
 
 type GetDeadLetterParams struct {
@@ -40,6 +40,7 @@ func (q *Queries) GetDeadLetter(ctx context.Context, arg GetDeadLetterParams) (D
 		&i.Cause,
 		&i.RetriedAt,
 		&i.StartedAt,
+		&i.Open,
 	)
 	return i, err
 }

@@ -105,8 +105,8 @@ func (q *Queries) FollowUpsOfTurn(ctx context.Context, turnID uuid.UUID) ([]Foll
 const UncheckedFollowUps = `-- name: UncheckedFollowUps :many
 SELECT turn_id, n, tenant_id, instance_id, channel, chat_id, leader, due_at, armed_at
 FROM follow_ups
-WHERE state = 'scheduled' AND check_at < clock_timestamp()
-ORDER BY check_at
+WHERE waits_until < now()
+ORDER BY waits_until
 LIMIT $1
 `
 

@@ -158,6 +158,7 @@ type DeadLetter struct {
 	Cause      string
 	RetriedAt  *time.Time
 	StartedAt  *time.Time
+	Open       *bool
 }
 
 type Event struct {
@@ -218,6 +219,8 @@ type FollowUp struct {
 	CheckAt      time.Time
 	CreatedAt    time.Time
 	EndedAt      *time.Time
+	WaitsIn      uuid.NullUUID
+	WaitsUntil   *time.Time
 }
 
 type IdempotencyKey struct {
@@ -488,6 +491,7 @@ type Turn struct {
 	Follows      uuid.NullUUID
 	CreatedAt    time.Time
 	FinishedAt   *time.Time
+	Open         *bool
 	ReopenedAt   *time.Time
 	YieldedTo    uuid.NullUUID
 	Actions      json.RawMessage

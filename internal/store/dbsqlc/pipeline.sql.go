@@ -84,7 +84,7 @@ const StrandedMessages = `-- name: StrandedMessages :many
 SELECT id, tenant_id, instance_id, channel, chat_id, kind, external_id, seq, traceparent, created_at
 FROM messages
 WHERE untaken AND kind IN ('message', 'reaction')
-  AND created_at < clock_timestamp() - $1::interval
+  AND created_at < now() - $1::interval
 ORDER BY created_at LIMIT $2
 `
 

@@ -24,7 +24,7 @@ func (q *Queries) DoubtPart(ctx context.Context, id uuid.UUID) error {
 const OverdueTurns = `-- name: OverdueTurns :many
 SELECT id, tenant_id, instance_id, channel, chat_id, leader, workflow_id, epoch
 FROM turns
-WHERE state IN ('collecting', 'answering', 'reopened') AND due_at < clock_timestamp()
+WHERE open AND due_at < now()
   AND ($1::uuid IS NULL OR id = $1)
 ORDER BY due_at
 LIMIT $2
@@ -77,7 +77,7 @@ func (q *Queries) OverdueTurns(ctx context.Context, arg OverdueTurnsParams) ([]O
 
 const ParkedTurns = `-- name: ParkedTurns :many
 SELECT t.id, t.chat_id FROM turns t
-WHERE t.outcome = 'unknown' AND t.finished_at > clock_timestamp() - interval '7 days'
+WHERE t.outcome = 'unknown' AND t.finished_at > now() - interval '7 days'
   AND NOT EXISTS (SELECT FROM messages m WHERE m.turn_id = t.id AND m.direction = 'outbound' AND m.status = 'unknown')
 ORDER BY t.finished_at
 LIMIT $1
@@ -110,7 +110,7 @@ func (q *Queries) ParkedTurns(ctx context.Context, limitTo int32) ([]ParkedTurns
 }
 
 const PostponeTurn = `-- name: PostponeTurn :exec
-UPDATE turns SET due_at = clock_timestamp() + $1::interval WHERE id = $2 AND state IN ('collecting', 'answering', 'reopened')
+UPDATE turns SET due_at = clock_timestamp() + $1::interval WHERE id = $2 AND finished_at IS NULL
 `
 
 type PostponeTurnParams struct {

@@ -36,11 +36,11 @@ WHERE rule_id = @rule_id AND identity_id = @identity_id AND tenant_id = @tenant_
 -- pairings whose hour is over.
 WITH buckets AS (
     DELETE FROM access_buckets b
-    WHERE b.filled_at < clock_timestamp() - interval '1 hour'
+    WHERE b.filled_at < now() - interval '1 hour'
       AND NOT EXISTS (SELECT FROM access_rules r WHERE r.id = b.rule_id
                       AND b.filled_at > clock_timestamp() - make_interval(secs => r.rate_seconds))
 ), notices AS (
-    DELETE FROM access_notices WHERE told_at < clock_timestamp() - interval '24 hours'
+    DELETE FROM access_notices WHERE told_at < now() - interval '24 hours'
 )
 UPDATE access_pairings SET status = 'expired', decided_at = expires_at WHERE status = 'open' AND expires_at <= clock_timestamp();
 

@@ -30,7 +30,7 @@ SELECT instance_id, channel, agent FROM turns WHERE id = sqlc.arg('id') AND tena
 -- suspect until then. No row: the turn is no longer the caller's.
 WITH t AS (
     UPDATE turns SET due_at = greatest(due_at, clock_timestamp() + sqlc.arg('within')::interval)
-    WHERE turns.id = sqlc.arg('turn_id') AND workflow_id = sqlc.arg('workflow_id') AND epoch = sqlc.arg('epoch') AND state = 'answering'
+    WHERE turns.id = sqlc.arg('turn_id') AND workflow_id = sqlc.arg('workflow_id') AND epoch = sqlc.arg('epoch') AND state || '' = 'answering'
     RETURNING *
 )
 INSERT INTO events (id, tenant_id, type, subject, instance_id, channel, chat_id, correlation_id, data)
@@ -66,4 +66,4 @@ LIMIT @row_limit;
 -- name: GateTurn :execrows
 -- The agent is to be asked: kept, so that a repeated call is not judged anew.
 UPDATE turns SET gate = @gate
-WHERE id = @turn_id AND workflow_id = @workflow_id AND epoch = @epoch AND state = 'answering' AND part_count IS NULL;
+WHERE id = @turn_id AND workflow_id = @workflow_id AND epoch = @epoch AND state || '' = 'answering' AND part_count IS NULL;

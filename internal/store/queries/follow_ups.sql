@@ -9,8 +9,8 @@ ORDER BY n;
 -- Those that somebody should look after: not armed, or due for a while.
 SELECT turn_id, n, tenant_id, instance_id, channel, chat_id, leader, due_at, armed_at
 FROM follow_ups
-WHERE state = 'scheduled' AND check_at < clock_timestamp()
-ORDER BY check_at
+WHERE waits_until < now()
+ORDER BY waits_until
 LIMIT $1;
 
 -- name: FollowUpArmed :exec

@@ -11,7 +11,7 @@ FROM messages WHERE id = $1;
 SELECT id, tenant_id, instance_id, channel, chat_id, kind, external_id, seq, traceparent, created_at
 FROM messages
 WHERE untaken AND kind IN ('message', 'reaction')
-  AND created_at < clock_timestamp() - sqlc.arg('older_than')::interval
+  AND created_at < now() - sqlc.arg('older_than')::interval
 ORDER BY created_at LIMIT sqlc.arg('limit_to');
 
 -- name: WroteMessage :one
