@@ -16,7 +16,7 @@ import (
 )
 
 // Rows of others: what is open is a handful of each table, and comes and goes.
-var crowds = map[string]string{
+var crowds = map[string]string{ //nolint:dupword // one id for all columns of a row
 	"turns": `INSERT INTO turns (id, tenant_id, instance_id, channel, chat_id, session_key, agent, state, leader, workflow_id, due_at, first_at,
 			last_at, quiet_at, finished_at)
 		SELECT id, 'default', id, 'custom', id, 'chat', 'instance',
