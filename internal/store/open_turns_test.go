@@ -16,20 +16,20 @@ import (
 )
 
 // Rows of others: what is open is a handful of each table, and comes and goes.
-var crowds = map[string]string{ //nolint:dupword // one id for all columns of a row
-	"turns": `INSERT INTO turns (id, tenant_id, instance_id, channel, chat_id, session_key, agent, state, leader, workflow_id, due_at, first_at,
-			last_at, quiet_at, finished_at)
-		SELECT id, 'default', id, 'custom', id, 'chat', 'instance',
-			CASE WHEN $1 THEN (ARRAY['collecting', 'answering', 'reopened'])[i % 3 + 1] ELSE 'answered' END, id, 'w',
-			now() + interval '1 day', now(), now(), now(), CASE WHEN NOT $1 THEN now() END
+var crowds = map[string]string{
+	"turns": `INSERT INTO turns (id, tenant_id, instance_id, channel, chat_id, session_key, leader, agent, due_at, workflow_id, first_at, last_seq,
+			last_at, state, quiet_at, finished_at)
+		SELECT id, 'default', id, 'custom', id, 'chat', id, 'instance', now() + interval '1 day', 'w', now(), 0,
+			now(), CASE WHEN $1 THEN (ARRAY['collecting', 'answering', 'reopened'])[i % 3 + 1] ELSE 'answered' END,
+			now(), CASE WHEN NOT $1 THEN now() END
 		FROM generate_series(1, 6000) i, LATERAL (SELECT gen_random_uuid() AS id WHERE i > 0) x`,
-	"follow_ups": `INSERT INTO follow_ups (turn_id, n, tenant_id, instance_id, channel, chat_id, leader, after_seconds, since, since_seq,
+	"follow_ups": `INSERT INTO follow_ups (turn_id, n, instance_id, channel, chat_id, tenant_id, leader, after_seconds, since, since_seq,
 			due_at, check_at, state)
-		SELECT id, 0, 'default', id, 'custom', id, id, 60, now(), 0,
+		SELECT id, 0, id, 'custom', id, 'default', id, 60, now(), 0,
 			now() + interval '1 day', now() + interval '1 day', CASE WHEN $1 THEN 'scheduled' ELSE 'sent' END
 		FROM generate_series(1, 2000) i, LATERAL (SELECT gen_random_uuid() AS id WHERE i > 0) x`,
-	"dead_letters": `INSERT INTO dead_letters (id, tenant_id, instance_id, chat_id, turn_id, message_id, step, error, attempts, input, status)
-		SELECT id, 'default', id, id, id, id, 'agent.Reply', '', 1, '{}', CASE WHEN $1 THEN 'open' ELSE 'resolved' END
+	"dead_letters": `INSERT INTO dead_letters (id, tenant_id, instance_id, step, chat_id, error, turn_id, attempts, message_id, input, status)
+		SELECT id, 'default', id, 'agent.Reply', id, '', id, 1, id, '{}', CASE WHEN $1 THEN 'open' ELSE 'resolved' END
 		FROM generate_series(1, 2000) i, LATERAL (SELECT gen_random_uuid() AS id WHERE i > 0) x`,
 }
 
