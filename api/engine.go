@@ -28,7 +28,7 @@ func newEngine(d Deps, live *ws.Hub) (http.Handler, error) {
 		return nil, err
 	}
 	limits := auth.NewLimits(d.Rate, d.Burst)
-	e.Use(requestID, clientAddress(d.TrustedProxies), traced(d.Tracer), measure, logged(d.Log), recovered(d.Log), secured, jsonBody,
+	e.Use(requestID, clientAddress(d.TrustedProxies), traced(d.Tracer), measure, logged(d.Log), recovered(d.Log), secured, jsonBody, heard,
 		protected(auth.Required(d.Control.Auth, limits, auth.NewGuesses(d.Control.Auth.Remembers), d.Log)), audited(d.Control.Audit))
 	e.NoRoute(func(c *gin.Context) {
 		problem.Write(c.Writer, c.Request, problem.New(http.StatusNotFound, "not_found", "there is nothing at this address"))
@@ -47,7 +47,7 @@ func newEngine(d Deps, live *ws.Hub) (http.Handler, error) {
 	v1.Document(api.OpenAPI())
 	v1.Register(api, v1.Deps{Control: d.Control, Live: live, Log: d.Log})
 	documentWebSocket(api.OpenAPI())
-	return e, mountDocs(e, api.OpenAPI())
+	return headAsGet(e), mountDocs(e, api.OpenAPI())
 }
 
 // humaConfig is huma without what it would serve by itself: we serve the

@@ -60,6 +60,15 @@ func TestInstanceDefaults(t *testing.T) {
 	triggers := s.Messaging["triggers"].(map[string]any)
 	require.Equal(t, true, triggers["dm"])
 	require.Equal(t, []any{"omni"}, triggers["names"])
+	// What is left out reads as its value, also where that is nothing.
+	require.Equal(t, []any{}, triggers["reactions"])
+	require.Equal(t, []any{}, s.Messaging["followUps"])
+	require.Empty(t, s.Messaging["resetEmoji"])
+	for _, field := range []string{"apiUrl", "model", "systemPrompt", "fallbackText"} {
+		require.Contains(t, s.Agent, field)
+		require.Empty(t, s.Agent[field])
+	}
+	require.Contains(t, s.Messaging, "resetEmoji")
 	require.EqualValues(t, 26214400, s.Media["maxBytes"])
 	require.Equal(t, "disabled", s.Access["mode"])
 	require.Equal(t, []uuid.UUID{s.ID}, h.bus.changed)

@@ -100,6 +100,26 @@ func TestIdempotencyKey(t *testing.T) {
 	require.Equal(t, later.ID, h.send(textTo(in, "c1", "other"), "Idempotency-Key", "k1").ID)
 }
 
+// Nothing is sent by an instance that somebody disconnected: whoever asks hears
+// so, unless the message was accepted before, or is for later.
+func TestADisconnectedInstanceSendsNothing(t *testing.T) {
+	t.Parallel()
+	h := newHub(t)
+	in := h.instance()
+	path := "/api/v1/instances/" + in.String()
+	first := h.send(textTo(in, "c1", "hi"), "Idempotency-Key", "k1")
+	require.Equal(t, http.StatusOK, h.admin(http.MethodPost, path+"/disconnect", nil).status)
+	a := h.admin(http.MethodPost, "/api/v1/messages", textTo(in, "c1", "more"), "Idempotency-Key", "k2")
+	require.Equal(t, http.StatusServiceUnavailable, a.status)
+	require.Equal(t, "instance_disconnected", a.code(t))
+	require.Equal(t, first.ID, h.send(textTo(in, "c1", "hi"), "Idempotency-Key", "k1").ID, "it was accepted before")
+	later := textTo(in, "c1", "later")
+	later["sendAt"] = time.Now().AddDate(5, 0, 0)
+	require.Equal(t, "scheduled", h.send(later).Status)
+	require.Equal(t, http.StatusOK, h.admin(http.MethodPost, path+"/connect", nil).status)
+	require.False(t, h.send(textTo(in, "c1", "more"), "Idempotency-Key", "k2").Repeated, "what was refused did not use its key")
+}
+
 func TestTheSameKeyAtTheSameTimeIsOneMessage(t *testing.T) {
 	t.Parallel()
 	h := newHub(t)
@@ -363,7 +383,9 @@ func TestTraceOfAnInboundMessage(t *testing.T) {
 		}))
 	}
 	var tr omni.Trace
-	h.admin(http.MethodGet, "/api/v1/messages/"+msg.String()+"/trace", nil).data(t, &tr)
+	a := h.admin(http.MethodGet, "/api/v1/messages/"+msg.String()+"/trace", nil)
+	a.data(t, &tr)
+	require.Contains(t, string(a.body), `"error":""`, "a step that went well says so")
 	require.Equal(t, msg, tr.MessageID)
 	steps := map[string]omni.TraceStep{}
 	for _, s := range tr.Steps {

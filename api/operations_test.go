@@ -1,9 +1,13 @@
 package api_test
 
 import (
+	"bufio"
 	"encoding/json"
+	"io"
+	"net"
 	"net/http"
 	"sort"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -185,6 +189,40 @@ func TestUnknownRoutes(t *testing.T) {
 	require.Equal(t, http.StatusMethodNotAllowed, a.status)
 	require.Equal(t, "method_not_allowed", a.code(t))
 	require.Equal(t, http.StatusNotFound, h.call("", http.MethodGet, "/nothing", nil).status)
+}
+
+func TestHeadIsGetWithoutTheBody(t *testing.T) {
+	t.Parallel()
+	h := newHub(t)
+	id := h.instance().String()
+	for _, path := range []string{"/healthz", "/readyz", "/openapi.json", "/docs", "/api/v1/instances", "/api/v1/instances/" + id} {
+		got, head := h.admin(http.MethodGet, path, nil), h.admin(http.MethodHead, path, nil)
+		require.Equal(t, http.StatusOK, head.status, path)
+		require.Empty(t, head.body, path)
+		require.Equal(t, got.header.Get("Content-Type"), head.header.Get("Content-Type"), path)
+	}
+	require.Equal(t, http.StatusUnauthorized, h.call("", http.MethodHead, "/api/v1/instances", nil).status)
+	require.Equal(t, http.StatusNotFound, h.admin(http.MethodHead, "/api/v1/instances/"+unknownUUID, nil).status)
+	for _, endless := range []string{"/api/v1/events/stream", "/ws/events"} {
+		require.Equal(t, http.StatusMethodNotAllowed, h.admin(http.MethodHead, endless, nil).status, endless)
+	}
+}
+
+// A client that writes its whole body before it reads must hear the refusal.
+func TestABodyThatIsTooLargeIsAnswered(t *testing.T) {
+	t.Parallel()
+	h := newHub(t)
+	body := `{"instanceId":"` + h.instance().String() + `","to":"c","content":{"type":"text","text":"` + strings.Repeat("x", 12<<20) + `"}}`
+	conn, err := (&net.Dialer{}).DialContext(t.Context(), "tcp", h.server.Listener.Addr().String())
+	require.NoError(t, err)
+	defer func() { _ = conn.Close() }()
+	_, err = io.WriteString(conn, "POST /api/v1/messages HTTP/1.1\r\nHost: hub\r\nAuthorization: Bearer "+adminKey+
+		"\r\nContent-Type: application/json\r\nContent-Length: "+strconv.Itoa(len(body))+"\r\n\r\n"+body)
+	require.NoError(t, err)
+	resp, err := http.ReadResponse(bufio.NewReader(conn), nil)
+	require.NoError(t, err)
+	defer func() { _ = resp.Body.Close() }()
+	require.Equal(t, http.StatusRequestEntityTooLarge, resp.StatusCode)
 }
 
 func TestPublicRoutes(t *testing.T) {

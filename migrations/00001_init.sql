@@ -79,7 +79,6 @@ CREATE TABLE chats (
     name            text NOT NULL DEFAULT '',
     person_id       uuid,                          -- who a DM is with: the person of identity_id
     identity_id     uuid,
-    last_message_at timestamptz,
     paused          boolean NOT NULL DEFAULT false,
     paused_until    timestamptz,                   -- NULL while paused: until resumed
     session_epoch   int NOT NULL DEFAULT 0,        -- grows with every reset

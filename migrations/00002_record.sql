@@ -171,7 +171,7 @@ BEGIN
     INSERT INTO events (id, tenant_id, type, subject, instance_id, channel, chat_id, person_id, correlation_id, causation_id,
                         traceparent, data)
     VALUES (uuid_v7(), r.tenant_id, CASE WHEN r.delete THEN 'message.deleted' ELSE 'message.edited' END, r.target_id::text,
-            r.instance_id, r.channel, r.chat_id, m.person_id, r.target_id, NULL, r.traceparent,
+            r.instance_id, r.channel, r.chat_id, m.person_id, r.target_id, r.event_id, r.traceparent,
             jsonb_strip_nulls(jsonb_build_object('messageId', r.target_id, 'eventId', r.event_id, 'chatId', r.chat_id,
                 'instanceId', r.instance_id, 'externalId', r.target_external_id, 'content', r.content)));
     RETURN true;

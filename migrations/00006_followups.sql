@@ -70,7 +70,7 @@ DECLARE
     now_   timestamptz := clock_timestamp();
     f      follow_ups;
 BEGIN
-    IF jsonb_typeof(wanted) IS DISTINCT FROM 'array' THEN
+    IF jsonb_typeof(wanted) IS DISTINCT FROM 'array' OR wanted = '[]' THEN
         RETURN;
     END IF;
     PERFORM follow_ups_cancel(t.chat_id, 'message');

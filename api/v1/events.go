@@ -30,7 +30,7 @@ func (CloudEvent) Schema(r huma.Registry) *huma.Schema {
 			"source": text("/instances/<id>"), "subject": text("the id of what it is about"),
 			"time":            {Type: huma.TypeString, Format: "date-time"},
 			"datacontenttype": text("application/json"), "tenantid": text(""),
-			"correlationid": text("the inbound message that began it all"), "causationid": text(""),
+			"correlationid": text("the inbound message that began it all"), "causationid": text("the inbound event or request that caused this one: the message itself, or the edit of it"),
 			"traceparent": text("W3C trace context"), "dataversion": text("version of data's shape"),
 			"position": text("place in the log: since= goes on behind it"),
 			"data":     {Type: huma.TypeObject, AdditionalProperties: true},

@@ -3,7 +3,6 @@ package custom
 import (
 	"bytes"
 	"context"
-	"crypto/rand"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -14,6 +13,8 @@ import (
 	"strings"
 	"sync/atomic"
 	"time"
+
+	"github.com/google/uuid"
 
 	"github.com/omnihub/omni/channels"
 	"github.com/omnihub/omni/channels/message"
@@ -106,7 +107,7 @@ func (s *session) React(ctx context.Context, out message.Outbound) error {
 
 // Typing posts a typing indicator.
 func (s *session) Typing(ctx context.Context, chat message.Chat) error {
-	id := rand.Text() // nothing to repeat: each indicator is its own
+	id := uuid.NewString() // nothing to repeat: each indicator is its own
 	_, err := s.post(ctx, message.Outbound{ID: id, Key: id, Kind: message.KindTyping, Chat: chat})
 	return err
 }

@@ -64,6 +64,7 @@ const (
 	CodeTurnOver       = "turn_over"
 	CodeInstanceGone   = "instance_deleted"
 	CodeUnavailable    = "unavailable"
+	CodeDisconnected   = "instance_disconnected"
 	CodeAlreadyLinked  = "already_linked"
 	CodeAlone          = "only_account"
 	CodeUndone         = "already_undone"

@@ -82,12 +82,13 @@ type Engine interface {
 const (
 	maxWait         = time.Minute
 	maxKeyLength    = 255
-	maxScheduleDays = 366
+	maxScheduleDays = 3660
 )
 
 // Send stores a message and starts its delivery. The same key with the same
 // request gives the first answer again, with another one
-// idempotency_key_reused. Once stored the message will be sent: should the
+// idempotency_key_reused. An instance that was disconnected by call takes only
+// what is for later: instance_disconnected. Once stored the message will be sent: should the
 // engine be away, Sweep starts it later.
 func (m *Messages) Send(ctx context.Context, who *omni.APIKey, req SendRequest, opt SendOptions) (*Sent, error) {
 	d, err := m.draft(ctx, who, req, opt.Key)
@@ -102,6 +103,12 @@ func (m *Messages) Send(ctx context.Context, who *omni.APIKey, req SendRequest, 
 		return nil, &Error{
 			Kind: KindInvalid, Code: CodeKeyReused,
 			Detail: "this Idempotency-Key was used for another request within the last 24 hours",
+		}
+	}
+	if errors.Is(err, omni.ErrDisconnected) {
+		return nil, &Error{
+			Kind: KindUnavailable, Code: CodeDisconnected,
+			Detail: "the instance is disconnected: connect it, or say by sendAt when to send",
 		}
 	}
 	if err != nil {
@@ -210,6 +217,9 @@ func (m *Messages) draft(ctx context.Context, who *omni.APIKey, req SendRequest,
 	}
 	if err := schedule(req.SendAt, d); err != nil {
 		return nil, err
+	}
+	if t.instance.Disabled && d.SendAt == nil {
+		d.Refuse = omni.ErrDisconnected
 	}
 	if key == "" {
 		key = uuid.NewString()

@@ -35,7 +35,8 @@ const (
 
 // CloudEvent is the event's outside form: CloudEvents 1.0 JSON with the
 // extensions tenantid, correlationid, causationid, traceparent, position and
-// dataversion (strings, as the specification wants attributes).
+// dataversion (strings, as the specification wants attributes). What caused an
+// event is what its correlation names, unless it says otherwise: an edit, say.
 func CloudEvent(e Event) ([]byte, error) {
 	ce := cloudEvent{
 		SpecVersion: specVersion, ID: e.ID.String(), Type: e.Type, Source: source(e.InstanceID), Subject: e.Subject,
@@ -44,6 +45,9 @@ func CloudEvent(e Event) ([]byte, error) {
 	}
 	if e.CorrelationID.Valid {
 		ce.CorrelationID = e.CorrelationID.UUID.String()
+		if e.CorrelationID.UUID != e.ID {
+			ce.CausationID = ce.CorrelationID
+		}
 	}
 	if e.CausationID.Valid {
 		ce.CausationID = e.CausationID.UUID.String()

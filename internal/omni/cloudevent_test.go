@@ -32,8 +32,17 @@ func TestCloudEventIsOneByTheSpecification(t *testing.T) {
 	require.Equal(t, "/instances/"+e.InstanceID.String(), got.Source())
 	require.True(t, e.Time.Equal(got.Time()))
 	require.JSONEq(t, `{"text":"hi"}`, string(got.Data()))
-	require.Equal(t, map[string]any{"tenantid": "default", "correlationid": e.CorrelationID.UUID.String(), "traceparent": e.Traceparent,
-		"position": "a-b", "dataversion": "1"}, got.Extensions())
+	require.Equal(t, map[string]any{"tenantid": "default", "correlationid": e.CorrelationID.UUID.String(),
+		"causationid": e.CorrelationID.UUID.String(), "traceparent": e.Traceparent, "position": "a-b", "dataversion": "1"}, got.Extensions())
+
+	e.CausationID = uuid.NullUUID{UUID: uuid.New(), Valid: true} // it has a cause of its own
+	b, err = omni.CloudEvent(e)
+	require.NoError(t, err)
+	require.Contains(t, string(b), `"causationid":"`+e.CausationID.UUID.String())
+
+	e.CausationID, e.ID = uuid.NullUUID{}, e.CorrelationID.UUID // it is what began it all
+	b, err = omni.CloudEvent(e)
+	require.NoError(t, err)
 	require.NotContains(t, string(b), "causationid")
 }
 

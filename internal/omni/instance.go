@@ -44,9 +44,9 @@ type InstanceSettings struct {
 // AgentConfig says who answers. The API key is kept apart (Instance.AgentAPIKey).
 type AgentConfig struct {
 	Provider        string `json:"provider" enum:"echo,openai,anthropic,agno,webhook,custom,a2a" doc:"who answers"`
-	APIURL          string `json:"apiUrl,omitempty" doc:"base URL; for openai up to /v1"`
-	Model           string `json:"model,omitempty"`
-	SystemPrompt    string `json:"systemPrompt,omitempty"`
+	APIURL          string `json:"apiUrl" doc:"base URL; for openai up to /v1"`
+	Model           string `json:"model"`
+	SystemPrompt    string `json:"systemPrompt"`
 	TimeoutSeconds  int    `json:"timeoutSeconds" doc:"of one call"`
 	MaxTokens       int    `json:"maxTokens" doc:"how long an answer of a language model (openai, anthropic) may be; 0: as long as the service lets it, of anthropic, which wants to be told, 8192 (Claude 3: 4096)"`
 	Streaming       bool   `json:"streaming"`
@@ -55,7 +55,7 @@ type AgentConfig struct {
 	HistorySeconds  int    `json:"historySeconds" doc:"how old those may be; 0: however old"`
 	RetryForSeconds int    `json:"retryForSeconds"`
 	NoticeSeconds   int    `json:"noticeSeconds"`
-	FallbackText    string `json:"fallbackText,omitempty"`
+	FallbackText    string `json:"fallbackText"`
 	Quick           string `json:"quick" enum:"auto,always,never"`
 
 	Custom  *CustomAgent      `json:"custom,omitempty" doc:"of provider custom"`
@@ -80,8 +80,8 @@ type MessagingConfig struct {
 	Triggers                    TriggerConfig `json:"triggers"`
 	TakeoverOnOwnMessageSeconds int           `json:"takeoverOnOwnMessageSeconds"`
 	UnknownPolicy               string        `json:"unknownPolicy" enum:"hold,skip,resend"`
-	ResetEmoji                  string        `json:"resetEmoji,omitempty"`
-	FollowUps                   []FollowUp    `json:"followUps,omitempty"`
+	ResetEmoji                  string        `json:"resetEmoji"`
+	FollowUps                   []FollowUp    `json:"followUps,omitzero"`
 }
 
 // The values of MessagingConfig.WhenBusy: what a message does that comes while
@@ -96,8 +96,8 @@ type TriggerConfig struct {
 	DM        bool     `json:"dm"`
 	Mention   bool     `json:"mention"`
 	Reply     bool     `json:"reply"`
-	Names     []string `json:"names,omitempty"`
-	Reactions []string `json:"reactions,omitempty"`
+	Names     []string `json:"names,omitzero"`
+	Reactions []string `json:"reactions,omitzero"`
 }
 
 // FollowUp is one message sent when a chat stays silent.
@@ -133,7 +133,7 @@ func DefaultSettings() InstanceSettings {
 		Messaging: MessagingConfig{
 			DebounceMode: "disabled", DebounceMaxWaitMs: 30000, WhenBusy: WhenBusyQueue, EnableAutoSplit: true, SplitDelayMode: SplitDelayFixed,
 			ReplyTTLSeconds: 86400, CatchUpSeconds: 86400, UnknownPolicy: "hold",
-			Triggers: TriggerConfig{DM: true, Mention: true, Reply: true},
+			Triggers: TriggerConfig{DM: true, Mention: true, Reply: true, Names: []string{}, Reactions: []string{}}, FollowUps: []FollowUp{},
 		},
 		Media: MediaConfig{ProcessAudio: true, ProcessImages: true, ProcessVideo: true, ProcessDocuments: true,
 			MaxBytes: 26214400},

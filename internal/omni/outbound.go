@@ -15,6 +15,10 @@ var ErrKeyReused = errors.New("the idempotency key was used for another request"
 // ErrNotScheduled says that a message is not waiting for its time any more.
 var ErrNotScheduled = errors.New("the message is not scheduled")
 
+// ErrDisconnected says that a message is for an instance that was disconnected
+// by call: nothing is sent there until it is connected again.
+var ErrDisconnected = errors.New("the instance is disconnected")
+
 // OutboundDraft is a message that somebody wants sent, ready to be stored.
 type OutboundDraft struct {
 	ID          uuid.UUID // derived from the key
@@ -31,6 +35,8 @@ type OutboundDraft struct {
 	KeyHash     []byte
 	BodyHash    []byte
 	Traceparent string
+
+	Refuse error // why it is not accepted, unless it was before; nil: it is
 }
 
 // OutboundAccepted is a message that is stored and will be sent.

@@ -27,7 +27,7 @@ type TraceStep struct {
 	StartedAt  time.Time       `json:"startedAt" required:"true"`
 	DurationMs float64         `json:"durationMs"`
 	Attempts   int             `json:"attempts"`
-	Error      string          `json:"error,omitempty"`
+	Error      string          `json:"error"`
 	Detail     TraceStepDetail `json:"detail"`
 }
 

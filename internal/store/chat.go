@@ -12,9 +12,24 @@ import (
 	"github.com/omnihub/omni/internal/store/dbsqlc"
 )
 
+// lastMessageAt is found when somebody asks: written with each message it would
+// cost every one of them.
+const lastMessageAt = `(SELECT m.created_at FROM messages m WHERE m.chat_id = chats.id
+	ORDER BY m.created_at DESC, m.id DESC LIMIT 1) AS last_message_at`
+
+// chatRow is what chatColumns read.
+type chatRow struct {
+	dbsqlc.Chat
+	LastMessageAt *time.Time
+}
+
 // Chat reads one chat of a tenant; ErrNotFound if there is none.
 func (s *Store) Chat(ctx context.Context, tenant string, id uuid.UUID) (*omni.Chat, error) {
-	row, err := s.q.GetChat(ctx, dbsqlc.GetChatParams{ID: id, TenantID: tenant})
+	rows, err := s.pool.Query(ctx, "SELECT "+chatColumns+" FROM chats WHERE id = $1 AND tenant_id = $2", id, tenant)
+	if err != nil {
+		return nil, wrap(err, "reading chat "+id.String())
+	}
+	row, err := pgx.CollectExactlyOneRow(rows, pgx.RowToStructByName[chatRow])
 	if err != nil {
 		return nil, wrap(err, "reading chat "+id.String())
 	}
@@ -38,7 +53,7 @@ func (s *Store) ListChats(ctx context.Context, tenant string, f omni.ChatFilter,
 	if err != nil {
 		return nil, wrap(err, "listing chats")
 	}
-	found, err := pgx.CollectRows(rows, pgx.RowToStructByName[dbsqlc.Chat])
+	found, err := pgx.CollectRows(rows, pgx.RowToStructByName[chatRow])
 	if err != nil {
 		return nil, wrap(err, "reading chats")
 	}
@@ -49,7 +64,7 @@ func (s *Store) ListChats(ctx context.Context, tenant string, f omni.ChatFilter,
 	return out, nil
 }
 
-func chatView(r dbsqlc.Chat) omni.Chat {
+func chatView(r chatRow) omni.Chat {
 	// A takeover whose time is over is no more, whoever notes it down.
 	if r.PausedUntil != nil && !r.PausedUntil.After(time.Now()) {
 		r.Paused, r.PausedUntil = false, nil

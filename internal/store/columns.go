@@ -12,7 +12,7 @@ import (
 // "*": a newer version's migration may have added one by now.
 var (
 	messageColumns    = columnsOf[dbsqlc.Message]("")
-	chatColumns       = columnsOf[dbsqlc.Chat]("")
+	chatColumns       = columnsOf[dbsqlc.Chat]("") + ", " + lastMessageAt
 	personColumns     = columnsOf[dbsqlc.Person]("p.")
 	deadLetterColumns = columnsOf[dbsqlc.DeadLetter]("d.")
 	apiKeyColumns     = columnsOf[dbsqlc.ApiKey]("")

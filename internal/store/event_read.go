@@ -11,8 +11,11 @@ import (
 	"github.com/omnihub/omni/internal/omni"
 )
 
+// As EventsAfter reads them.
 const eventColumns = `seq, xid::text AS xid, id, tenant_id, type, time, subject, instance_id, channel, chat_id, person_id,
-	correlation_id, causation_id, traceparent, dataversion, data`
+	correlation_id, causation_id,
+	coalesce(nullif(traceparent, ''), (SELECT m.traceparent FROM messages m WHERE m.id = events.correlation_id), '')::text AS traceparent,
+	dataversion, data`
 
 // Event reads one event of a tenant; ErrNotFound if there is none.
 func (s *Store) Event(ctx context.Context, tenant string, id uuid.UUID) (*omni.Event, error) {

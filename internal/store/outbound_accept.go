@@ -19,7 +19,8 @@ import (
 // AcceptOutbound stores a message to be sent, with all its parts, its chat if
 // that is new, the idempotency key and the events, in one transaction. A key that was used
 // within 24 hours gives what it gave the first time (Repeated), or
-// omni.ErrKeyReused where the request was another one.
+// omni.ErrKeyReused where the request was another one. Any other key is
+// refused where the draft says so (Refuse).
 func (s *Store) AcceptOutbound(ctx context.Context, d omni.OutboundDraft) (*omni.OutboundAccepted, error) {
 	var out *omni.OutboundAccepted
 	err := s.inTx(ctx, func(_ pgx.Tx, q *dbsqlc.Queries) error {
@@ -49,6 +50,9 @@ func acceptOutbound(ctx context.Context, q *dbsqlc.Queries, d omni.OutboundDraft
 	}
 	if n == 0 {
 		return repeatedOutbound(ctx, q, d)
+	}
+	if d.Refuse != nil { // the key is free again: the transaction ends here
+		return nil, d.Refuse
 	}
 	return insertOutbound(ctx, q, d)
 }

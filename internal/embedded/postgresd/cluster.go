@@ -162,13 +162,14 @@ func (c *Cluster) command(ctx context.Context, program string, args ...string) (
 const dataDirPlaceholder = "{data}"
 
 // URL is the connection URL of one database: over the Unix socket, or over
-// loopback TCP where the socket's path is longer than systems allow.
+// loopback TCP where the socket's path is longer than systems allow, or would
+// be read as several hosts.
 func (c *Cluster) URL(database string) (string, error) {
-	if len(c.Socket()) > maxSocketPath {
+	if len(c.Socket()) > maxSocketPath || strings.Contains(c.runDir(), ",") {
 		return c.TCPURL(database)
 	}
 	return fmt.Sprintf("postgres://%s@/%s?host=%s&port=%d&sslmode=disable",
-		Superuser, database, url.QueryEscape(c.runDir()), c.Port), nil
+		Superuser, database, strings.ReplaceAll(url.QueryEscape(c.runDir()), "+", "%20"), c.Port), nil // pgx takes a plus as it is
 }
 
 // TCPURL is the connection URL of one database over loopback TCP, with the password.

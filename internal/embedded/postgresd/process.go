@@ -134,12 +134,14 @@ func (c *Cluster) worksHere(pid int) bool {
 // answersLocally reports whether somebody listens on the socket that lies in
 // the cluster's own folder.
 func (c *Cluster) answersLocally() bool {
-	found, err := filepath.Glob(filepath.Join(c.runDir(), ".s.PGSQL.*"))
+	found, err := os.ReadDir(c.runDir())
 	if err != nil {
 		return false
 	}
-	for _, path := range found {
-		if !strings.HasSuffix(path, ".lock") && dialUnix(context.Background(), path) == nil {
+	for _, entry := range found {
+		name := entry.Name()
+		if strings.HasPrefix(name, ".s.PGSQL.") && !strings.HasSuffix(name, ".lock") &&
+			dialUnix(context.Background(), filepath.Join(c.runDir(), name)) == nil {
 			return true
 		}
 	}

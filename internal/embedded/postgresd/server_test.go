@@ -105,6 +105,24 @@ func TestServerKeepsDataOverRestarts(t *testing.T) {
 	require.ErrorContains(t, err, "password authentication failed")
 }
 
+// A folder's name is its owner's affair.
+func TestFoldersOfAnyName(t *testing.T) {
+	t.Parallel()
+	for _, name := range []string{"my data", "dä ta [1]", "a+b%20c&d=e?", "a,b"} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			dir, err := os.MkdirTemp("", "pg") // short: the socket's path has 107 bytes
+			require.NoError(t, err)
+			t.Cleanup(func() { require.NoError(t, os.RemoveAll(dir)) })
+			server := newServer(t, filepath.Join(dir, name, "postgres"))
+			start(t, server)
+			exec1(t, server, "CREATE TABLE kept (x int)")
+			require.NoError(t, server.EnsureDatabase(t.Context(), "other"))
+			stop(t, server)
+		})
+	}
+}
+
 func password(t *testing.T, server *postgresd.Server) string {
 	t.Helper()
 	cluster := server.Cluster()

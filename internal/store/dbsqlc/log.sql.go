@@ -15,7 +15,8 @@ import (
 
 const EventsAfter = `-- name: EventsAfter :many
 SELECT seq::bigint AS position_seq, (xid::text)::text AS position_xid, id, tenant_id, type, time, subject, instance_id, channel, chat_id, person_id,
-       correlation_id, causation_id, traceparent, dataversion, data
+       correlation_id, causation_id,
+       coalesce(nullif(traceparent, ''), (SELECT m.traceparent FROM messages m WHERE m.id = events.correlation_id), '')::text AS traceparent, dataversion, data
 FROM events
 WHERE (xid, seq) > ($1::text::xid8, $2::bigint)
   AND xid < pg_snapshot_xmin(pg_current_snapshot())
@@ -51,7 +52,8 @@ type EventsAfterRow struct {
 }
 
 // Only rows of transactions older than every running one: among those nothing
-// can appear behind the reader any more. Tenant "" is every tenant.
+// can appear behind the reader any more. Tenant "" is every tenant. What was not
+// written with a trace of its own belongs to that of the message that began it.
 func (q *Queries) EventsAfter(ctx context.Context, arg EventsAfterParams) ([]EventsAfterRow, error) {
 	rows, err := q.db.Query(ctx, EventsAfter,
 		arg.AfterXid,

@@ -128,7 +128,6 @@ type Chat struct {
 	Name             string
 	PersonID         uuid.NullUUID
 	IdentityID       uuid.NullUUID
-	LastMessageAt    *time.Time
 	Paused           bool
 	PausedUntil      *time.Time
 	SessionEpoch     int32

@@ -1,8 +1,10 @@
 -- name: EventsAfter :many
 -- Only rows of transactions older than every running one: among those nothing
--- can appear behind the reader any more. Tenant "" is every tenant.
+-- can appear behind the reader any more. Tenant "" is every tenant. What was not
+-- written with a trace of its own belongs to that of the message that began it.
 SELECT seq::bigint AS position_seq, (xid::text)::text AS position_xid, id, tenant_id, type, time, subject, instance_id, channel, chat_id, person_id,
-       correlation_id, causation_id, traceparent, dataversion, data
+       correlation_id, causation_id,
+       coalesce(nullif(traceparent, ''), (SELECT m.traceparent FROM messages m WHERE m.id = events.correlation_id), '')::text AS traceparent, dataversion, data
 FROM events
 WHERE (xid, seq) > (sqlc.arg(after_xid)::text::xid8, sqlc.arg(after_seq)::bigint)
   AND xid < pg_snapshot_xmin(pg_current_snapshot())
