@@ -134,7 +134,7 @@ DECLARE
     -- An answer after the agent was given up is the fallback text, whoever delivered it.
     said  text := CASE WHEN p_outcome = 'answered' AND t.error <> '' THEN 'fallback'
                        WHEN p_outcome = 'nothing' AND t.actions IS NOT NULL THEN turn_silence(t) ELSE p_outcome END;
-    quiet boolean := said IN ('no_reply', 'gated');
+    quiet boolean := said IN ('no_reply', 'gated', 'nothing');
     final text := CASE WHEN quiet THEN 'answered' ELSE CASE said WHEN 'answered' THEN 'answered' WHEN 'nothing' THEN 'answered' WHEN 'cancelled' THEN 'cancelled'
                        WHEN 'interrupted' THEN 'cancelled' WHEN 'ignored' THEN 'cancelled' WHEN 'expired' THEN 'expired' ELSE 'failed' END END;
     waiting text[];

@@ -72,6 +72,9 @@ func (m *Messages) Trace(ctx context.Context, who *omni.APIKey, id uuid.UUID) (*
 		return nil, err
 	}
 	t.Steps = stepsOf(id, events)
+	if turn != nil {
+		t.Steps = joinAndClose(id, t.Steps, turn)
+	}
 	ids, err := m.workflowsOf(ctx, who.TenantID, msg, turn)
 	if err != nil {
 		return nil, err

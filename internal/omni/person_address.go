@@ -19,7 +19,7 @@ type PersonAddress struct {
 	Name           string
 	Chat           *message.Chat // the one with this account alone; nil: none is known
 	Connected      bool          // messages leave now
-	Disabled       bool          // the instance was disconnected by call: they wait until it is connected again
+	Disabled       bool          // the instance was disconnected by call: it sends nothing until it is connected again
 	UsedAt         *time.Time    // of the last message from it; nil: none of late
 	LastSeenAt     time.Time
 }

@@ -65,4 +65,5 @@ type TurnTrace struct {
 	WorkflowID string // who holds it now
 	State      string
 	Epoch      int // how often it changed hands
+	CreatedAt  time.Time
 }

@@ -103,6 +103,7 @@ func TestActionsOnlyOfTurnsThatWereAnswered(t *testing.T) {
 	w.acting(e, v, "", omni.AgentAction{Type: omni.ActionClose}, omni.AgentAction{Type: omni.ActionHandoff, Problem: "no"},
 		omni.AgentAction{Type: "dance", Problem: "unknown action"})
 	require.Equal(t, "nothing", w.finish(e, v, "nothing", ""))
+	require.Equal(t, "ignored", w.status(e.MessageID), "nobody heard an answer")
 	require.Equal(t, 1, w.chat(e).SessionEpoch)
 	require.False(t, w.chat(e).Paused)
 	require.Equal(t, "agent", w.data(e, "chat.reset")[0]["by"])

@@ -16,7 +16,8 @@ func (s *Store) TurnTrace(ctx context.Context, tenant string, turn uuid.UUID) (*
 	if err != nil {
 		return nil, wrap(err, "reading turn "+turn.String())
 	}
-	return &omni.TurnTrace{ID: row.ID, LeaderID: row.Leader, WorkflowID: row.WorkflowID, State: row.State, Epoch: int(row.Epoch)}, nil
+	return &omni.TurnTrace{ID: row.ID, LeaderID: row.Leader, WorkflowID: row.WorkflowID, State: row.State, Epoch: int(row.Epoch),
+		CreatedAt: row.CreatedAt}, nil
 }
 
 // RelatedTurns reads the turns whose messages a turn took over, and those that
