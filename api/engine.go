@@ -47,7 +47,7 @@ func newEngine(d Deps, live *ws.Hub) (http.Handler, error) {
 	v1.Document(api.OpenAPI())
 	v1.Register(api, v1.Deps{Control: d.Control, Live: live, Log: d.Log})
 	documentWebSocket(api.OpenAPI())
-	return headAsGet(e), mountDocs(e, api.OpenAPI())
+	return headAsGet{e}, mountDocs(e, api.OpenAPI())
 }
 
 // humaConfig is huma without what it would serve by itself: we serve the

@@ -10,14 +10,14 @@ import (
 
 // headAsGet answers HEAD as GET is answered; net/http leaves the body out.
 // What has no end is not asked that way.
-func headAsGet(next http.Handler) http.Handler {
-	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if r.Method == http.MethodHead && !endless(r.URL.Path) {
-			r = r.WithContext(r.Context())
-			r.Method = http.MethodGet
-		}
-		next.ServeHTTP(w, r)
-	})
+type headAsGet struct{ *gin.Engine }
+
+func (h headAsGet) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	if r.Method == http.MethodHead && !endless(r.URL.Path) {
+		r = r.WithContext(r.Context())
+		r.Method = http.MethodGet
+	}
+	h.Engine.ServeHTTP(w, r)
 }
 
 func endless(path string) bool { return path == "/api/v1/events/stream" || path == "/ws/events" }
