@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"fmt"
+	"maps"
 	"regexp"
 	"slices"
 	"strings"
@@ -50,22 +51,60 @@ func (c *CustomAgent) Render(values map[string]any) ([]byte, error) {
 	if err := d.Decode(&template); err != nil {
 		return nil, fmt.Errorf("reading the template: %w", err)
 	}
-	filled, err := fillIn(template, func(name string) (any, bool) { v, ok := values[name]; return v, ok })
+	f := filling{values: values, room: maxCustomBody - len(body)}
+	filled, err := f.in(template)
 	if err != nil {
 		return nil, err
 	}
 	return json.Marshal(filled)
 }
 
-func fillIn(template any, value func(string) (any, bool)) (any, error) {
+// maxCustomBody bounds a body that is filled in, in bytes: a template may name
+// all that is known of a turn any number of times.
+const maxCustomBody = 16 << 20
+
+var errCustomBody = fmt.Errorf("filled in, it has more than %d MiB", maxCustomBody>>20)
+
+// filling is one body that is filled in.
+type filling struct {
+	values map[string]any
+	room   int // bytes that are left
+}
+
+// value is what a placeholder stands for, as it is or (but for texts) encoded.
+func (f *filling) value(name string) (v any, ok bool, err error) {
+	if v, ok = f.values[name]; !ok {
+		return nil, false, nil
+	}
+	size := 0
+	switch known := v.(type) {
+	case string:
+		size = len(known)
+	case json.RawMessage:
+		size = len(known)
+	default:
+		raw, err := json.Marshal(v)
+		if err != nil {
+			return nil, true, err
+		}
+		f.values = maps.Clone(f.values) // the caller's stay as they are
+		f.values[name], v, size = json.RawMessage(raw), json.RawMessage(raw), len(raw)
+	}
+	if f.room -= size; f.room < 0 {
+		return nil, true, errCustomBody
+	}
+	return v, true, nil
+}
+
+func (f *filling) in(template any) (any, error) {
 	switch t := template.(type) {
 	case string:
-		return fillString(t, value)
+		return f.inString(t)
 	case []any:
 		out := make([]any, len(t))
 		for i := range t {
 			var err error
-			if out[i], err = fillIn(t[i], value); err != nil {
+			if out[i], err = f.in(t[i]); err != nil {
 				return nil, err
 			}
 		}
@@ -74,7 +113,7 @@ func fillIn(template any, value func(string) (any, bool)) (any, error) {
 		out := make(map[string]any, len(t))
 		for name := range t {
 			var err error
-			if out[name], err = fillIn(t[name], value); err != nil {
+			if out[name], err = f.in(t[name]); err != nil {
 				return nil, err
 			}
 		}
@@ -84,18 +123,20 @@ func fillIn(template any, value func(string) (any, bool)) (any, error) {
 	}
 }
 
-func fillString(s string, value func(string) (any, bool)) (any, error) {
+func (f *filling) inString(s string) (any, error) {
 	if m := placeholder.FindStringSubmatch(s); m != nil && m[0] == s {
-		if v, ok := value(m[1]); ok {
-			return v, nil
+		if v, ok, err := f.value(m[1]); ok {
+			return v, err
 		}
 	}
 	var bad error
 	filled := placeholder.ReplaceAllStringFunc(s, func(found string) string {
 		name := placeholder.FindStringSubmatch(found)[1]
-		v, ok := value(name)
+		v, ok, err := f.value(name)
 		text, isText := v.(string)
 		switch {
+		case err != nil:
+			bad = err
 		case !ok:
 			bad = fmt.Errorf("{{%s}} is not a placeholder; there are: %s", name, strings.Join(slices.Concat(customTexts, customValues), ", "))
 		case !isText:

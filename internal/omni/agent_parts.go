@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"unicode/utf8"
 
 	"github.com/omnihub/omni/channels"
 	"github.com/omnihub/omni/channels/message"
@@ -40,8 +41,8 @@ func (r *AgentReply) Bubbles(o PartsOptions) (bubbles []message.Content, degrade
 // wordBubbles are those of the parts, or of the text.
 func (r *AgentReply) wordBubbles(o PartsOptions) (bubbles []message.Content, degraded int, err error) {
 	if len(r.Parts) == 0 {
-		text := message.Content{Type: message.TypeText, Text: CleanText(r.Text)}
-		return ContentParts(text, o.Caps, o.Auto), 0, nil
+		bubbles, err = textBubbles(r.Text, o)
+		return bubbles, 0, err
 	}
 	if len(r.Parts) > MaxParts {
 		return nil, 0, &PartFault{Field: "parts", Reason: fmt.Sprintf("are more than %d", MaxParts)}
@@ -60,6 +61,19 @@ func (r *AgentReply) wordBubbles(o PartsOptions) (bubbles []message.Content, deg
 		return nil, 0, &PartFault{Field: "parts", Reason: fmt.Sprintf("would be %d messages, more than %d", len(bubbles), MaxParts)}
 	}
 	return bubbles, degraded, nil
+}
+
+// textBubbles are those of a text. One that must be more than MaxParts is not
+// sent, as it is not with parts.
+func textBubbles(text string, o PartsOptions) ([]message.Content, error) {
+	if most := o.Caps.MaxTextLength * MaxParts * utf8.UTFMax; most > 0 && len(text) > most && o.Caps.LengthUnit != channels.UnitGraphemes {
+		return nil, &PartFault{Field: "text", Reason: fmt.Sprintf("has %d bytes, and would be more than %d messages", len(text), MaxParts)}
+	}
+	bubbles := ContentParts(message.Content{Type: message.TypeText, Text: CleanText(text)}, o.Caps, o.Auto)
+	if len(bubbles) > MaxParts {
+		return nil, &PartFault{Field: "text", Reason: fmt.Sprintf("would be %d messages, more than %d", len(bubbles), MaxParts)}
+	}
+	return bubbles, nil
 }
 
 // Said is all text of an answer, for the log.

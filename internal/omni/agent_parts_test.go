@@ -105,6 +105,8 @@ func TestPartsThatCannotBeSent(t *testing.T) {
 		`{"parts":[""]}`: "parts[0].text",
 		`{"parts":[` + strings.TrimSuffix(strings.Repeat(`"x",`, 51), ",") + `]}`: "parts",
 		`{"parts":["` + strings.Repeat("some words. ", 1000) + `"]}`:              "parts",
+		`{"text":"` + strings.Repeat("some words. ", 1000) + `"}`:                 "text",
+		`{"text":"` + strings.Repeat("**", 100_000) + `"}`:                        "text",
 	} {
 		reply := partsOf(t, raw)
 		_, _, err := reply.Bubbles(omni.PartsOptions{Caps: plainText, CheckURL: check})

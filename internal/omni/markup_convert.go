@@ -67,29 +67,80 @@ func hasMarkup(source string) bool {
 	return false
 }
 
-// Over quotes within quotes and over brackets that never become links the
-// parser takes quadratic time: with more than this, a section stays as it is.
+// Over what stands in each other on one line, and over brackets that never
+// become links, the parser takes quadratic time: with more than this, a section
+// stays as it is. In a code block all of it is mere text and there may be more;
+// not without end, as the parser may see its end elsewhere than we do.
 const (
-	maxQuotes   = 16
-	maxBrackets = 1000
+	maxQuotes   = 16 // on a line
+	maxItems    = 64 // list items that one line begins
+	maxIndent   = 400
+	maxBrackets = 1000 // of a section
+
+	maxCodeNesting  = 200 // quotes, and items
+	maxCodeIndent   = 2000
+	maxCodeBrackets = 10_000
 )
 
 func isHostile(source string) bool {
-	brackets := 0
+	brackets, coded := 0, 0
 	var open fence
 	for line := range strings.Lines(source) {
 		line = strings.TrimRight(line, "\r\n")
-		switch {
-		case open.open():
+		quotes, items, indent := nesting(line)
+		here := strings.Count(line, "[")
+		if open.open() {
 			open = open.after(line)
-		case strings.Count(line[:len(line)-len(strings.TrimLeft(line, "> \t"))], ">") > maxQuotes:
+			if coded += here; quotes > maxCodeNesting || items > maxCodeNesting || indent > maxCodeIndent {
+				return true
+			}
+			continue
+		}
+		open = openFence(line)
+		if brackets += here; quotes > maxQuotes || items > maxItems || indent > maxIndent {
 			return true
-		default:
-			open = openFence(line)
-			brackets += strings.Count(line, "[")
 		}
 	}
-	return brackets > maxBrackets
+	return brackets > maxBrackets || coded > maxCodeBrackets
+}
+
+// nesting counts what a line stands in: quotes, list items that begin on it,
+// and the columns between them, which may be of items that began before.
+func nesting(line string) (quotes, items, indent int) {
+	for i := 0; i < len(line); i++ {
+		switch line[i] {
+		case ' ':
+			indent++
+		case '\t':
+			indent += 4
+		case '>':
+			quotes++
+		default:
+			end := itemMarker(line[i:])
+			if end == 0 || items == 0 && isRule(line) {
+				return quotes, items, indent
+			}
+			items++
+			i += end - 1
+		}
+	}
+	return quotes, items, indent
+}
+
+// itemMarker is the length of the mark of a list item that a text begins with,
+// 0 where it is none.
+func itemMarker(s string) int {
+	i := 0
+	for i < len(s) && i < 9 && s[i] >= '0' && s[i] <= '9' {
+		i++
+	}
+	if i == len(s) || i == 0 && !strings.ContainsRune("-*+", rune(s[0])) || i > 0 && s[i] != '.' && s[i] != ')' {
+		return 0
+	}
+	if i++; i < len(s) && s[i] != ' ' && s[i] != '\t' {
+		return 0
+	}
+	return i
 }
 
 // convert adds the runs of one section, or nothing where the parser fails: a

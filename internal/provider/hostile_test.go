@@ -169,6 +169,25 @@ func TestInstructionsArrive(t *testing.T) {
 }
 
 // A template makes JSON of whatever is said, and looks at it once.
+// A template that names everything thousands of times makes no body that the
+// hub cannot hold.
+func TestTemplatesAreBounded(t *testing.T) {
+	t.Parallel()
+	text := strings.Repeat("x", 100<<10)
+	for _, body := range []string{
+		`["` + strings.Repeat(`{{messages}}","`, 40_000) + `"]`,
+		`"` + strings.Repeat(`{{text}} `, 100_000) + `"`,
+	} {
+		c := omni.CustomAgent{Body: json.RawMessage(body)}
+		_, err := c.Render(map[string]any{"text": text, "messages": []string{text}})
+		require.ErrorContains(t, err, "16 MiB")
+	}
+	c := omni.CustomAgent{Body: json.RawMessage(`["` + strings.Repeat(`{{messages}}","`, 100) + `{{text}}"]`)}
+	got, err := c.Render(map[string]any{"text": text, "messages": []string{text}})
+	require.NoError(t, err)
+	require.Greater(t, len(got), 100*len(text))
+}
+
 func TestTemplatesAreFilledWithValues(t *testing.T) {
 	t.Parallel()
 	for _, text := range hostile() {
