@@ -9,10 +9,6 @@ import (
 	"strconv"
 	"sync"
 	"time"
-
-	uiserver "github.com/temporalio/ui-server/v2/server"
-	uiconfig "github.com/temporalio/ui-server/v2/server/config"
-	uioptions "github.com/temporalio/ui-server/v2/server/server_options"
 )
 
 // UI is Temporal's web UI, on loopback and without a login. It implements
@@ -23,7 +19,7 @@ type UI struct {
 	address   func() string // of the Temporal frontend, asked at Start
 
 	mutex  sync.Mutex
-	server *uiserver.Server // nil while stopped
+	server *http.Server // nil while stopped
 	done   chan struct{}
 	url    string
 }
@@ -42,45 +38,29 @@ func (u *UI) URL() string {
 
 // Start returns when the UI answers.
 func (u *UI) Start(ctx context.Context) error {
-	port, err := probePort(ctx, u.port)
+	var listen net.ListenConfig
+	listener, err := listen.Listen(ctx, "tcp", net.JoinHostPort(loopback, strconv.Itoa(u.port)))
 	if err != nil {
-		return err
+		return fmt.Errorf("taking a port for Temporal's UI: %w", err)
 	}
-	server := uiserver.NewServer(uioptions.WithConfigProvider(&uiconfig.Config{
-		TemporalGRPCAddress: u.address(), Host: loopback, Port: port, EnableUI: true,
-		DefaultNamespace: u.namespace, HideLogs: true, DisableNewsFetch: true,
-		CORS: uiconfig.CORS{CookieInsecure: true},
-	}))
+	handler, err := uiHandler(u.address(), u.namespace)
+	if err != nil {
+		return errors.Join(err, listener.Close())
+	}
+	server := &http.Server{Handler: handler, ReadHeaderTimeout: 10 * time.Second, IdleTimeout: 2 * time.Minute}
 	done := make(chan struct{})
 	go func() {
 		defer close(done)
-		// Ends the process if it cannot listen, hence the probe.
-		_ = server.Start()
+		_ = server.Serve(listener) // ends with Stop
 	}()
 	u.mutex.Lock()
 	u.server, u.done = server, done
-	u.url = "http://" + net.JoinHostPort(loopback, strconv.Itoa(port))
+	u.url = "http://" + listener.Addr().String()
 	u.mutex.Unlock()
-	if err := u.awaitAnswer(ctx); err != nil {
+	if err := u.Healthy(ctx); err != nil {
 		return errors.Join(err, u.Stop(context.WithoutCancel(ctx)))
 	}
 	return nil
-}
-
-func (u *UI) awaitAnswer(ctx context.Context) error {
-	ticker := time.NewTicker(pollEvery)
-	defer ticker.Stop()
-	for {
-		err := u.Healthy(ctx)
-		if err == nil {
-			return nil
-		}
-		select {
-		case <-ticker.C:
-		case <-ctx.Done():
-			return fmt.Errorf("waiting for Temporal's UI: %w", err)
-		}
-	}
 }
 
 // Healthy says why the UI does not answer, or nil.
@@ -104,24 +84,10 @@ func (u *UI) Stop(context.Context) error {
 	server, done := u.server, u.done
 	u.server = nil
 	u.mutex.Unlock()
-	if server != nil {
-		server.Stop()
-		<-done
+	if server == nil {
+		return nil
 	}
-	return nil
-}
-
-// probePort returns the port if nobody listens on it, a free one for 0.
-func probePort(ctx context.Context, port int) (int, error) {
-	var listen net.ListenConfig
-	listener, err := listen.Listen(ctx, "tcp", net.JoinHostPort(loopback, strconv.Itoa(port)))
-	if err != nil {
-		return 0, fmt.Errorf("taking a port for Temporal's UI: %w", err)
-	}
-	defer func() { _ = listener.Close() }()
-	address, ok := listener.Addr().(*net.TCPAddr)
-	if !ok {
-		return 0, errors.New("taking a port for Temporal's UI: not a TCP address")
-	}
-	return address.Port, nil
+	err := server.Close()
+	<-done
+	return err
 }
