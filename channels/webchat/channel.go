@@ -70,7 +70,7 @@ func (Channel) Info() channels.Info {
 		Config: []channels.ConfigField{
 			{Name: "title", Doc: `shown at the top of the page; "Chat" if left out`},
 			{Name: "allowedOrigins", Doc: "sites that may embed the page or connect to it, such as https://example.com or https://*.example.com; the hub's own address always may"},
-			{Name: "newChatsPerMinute", Doc: fmt.Sprintf("how many new visitors from one address may begin to write in a minute, %d if left out; more behind a proxy, which is one address", defaultNewChats)},
+			{Name: "newChatsPerMinute", Doc: fmt.Sprintf("how many new visitors from one address may begin to write in a minute, %d if left out, and in proportion how much all visitors from there may do; more behind a proxy, which is one address", defaultNewChats)},
 		},
 	}
 }

@@ -41,19 +41,23 @@ func (c *connection) onMessage(ctx context.Context, f clientFrame) serverFrame {
 	if code != "" {
 		return refuse(code, detail)
 	}
-	if !c.limiter.AllowN(now, 1) {
-		r := refuse(codeRateLimited, "too many messages at once")
-		r.RetryAfterMs = time.Second.Milliseconds()
+	later := func(wait time.Duration, detail string) serverFrame {
+		r := refuse(codeRateLimited, detail)
+		r.RetryAfterMs = wait.Milliseconds() + 1
 		return r
+	}
+	if !c.limiter.AllowN(now, 1) {
+		return later(time.Second, "too many messages at once")
+	}
+	if wait := c.page.addresses.write(c.address, now); wait > 0 {
+		return later(wait, "too many messages from this address")
 	}
 	wait, err := c.begin(ctx, now)
 	if err != nil {
 		return refuse(codeUnavailable, "the message could not be stored yet")
 	}
 	if wait > 0 {
-		r := refuse(codeRateLimited, "too many new visitors from this address")
-		r.RetryAfterMs = wait.Milliseconds() + 1
-		return r
+		return later(wait, "too many new visitors from this address")
 	}
 	ack, err := c.page.deps.Sink.Publish(ctx, in, rawOf(f))
 	if err != nil {
@@ -83,7 +87,7 @@ func (c *connection) begin(ctx context.Context, now time.Time) (wait time.Durati
 		return 0, err
 	}
 	if len(items) == 0 {
-		if wait = c.page.newcomers.take(c.address, now); wait > 0 {
+		if wait = c.page.addresses.begin(c.address, now); wait > 0 {
 			return wait, nil
 		}
 	}

@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"net/url"
 	"strings"
+	"time"
 
 	"github.com/coder/websocket"
 
@@ -41,7 +42,7 @@ func (Channel) Page(cfg channels.Config, deps channels.PageDeps) http.Handler {
 			http.Error(w, "this chat is not configured properly", http.StatusInternalServerError)
 		})
 	}
-	p := &page{cfg: c, instanceID: cfg.InstanceID, deps: deps, origins: c.AllowedOrigins, newcomers: newNewcomers(c.NewChats)}
+	p := &page{cfg: c, instanceID: cfg.InstanceID, deps: deps, origins: c.AllowedOrigins, addresses: newAddresses(c.NewChats)}
 	if u, err := url.Parse(cfg.PublicURL); err == nil && u.Host != "" {
 		// Behind a proxy the Host header may be another one than people see.
 		p.origins = append([]string{u.Scheme + "://" + u.Host}, p.origins...)
@@ -55,7 +56,7 @@ type page struct {
 	origins    []string
 	deps       channels.PageDeps
 	crowd      crowd
-	newcomers  *newcomers
+	addresses  *addresses
 }
 
 // ServeHTTP routes below the stripped prefix.
@@ -104,6 +105,13 @@ func (p *page) serveSocket(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	defer p.crowd.exit()
+	leave, ok := p.addresses.enter(r.RemoteAddr, time.Now())
+	if !ok {
+		w.Header().Set("Retry-After", "10")
+		http.Error(w, "too many connections come from this address", http.StatusTooManyRequests)
+		return
+	}
+	defer leave()
 	ws, err := websocket.Accept(w, r, &websocket.AcceptOptions{OriginPatterns: p.origins})
 	if err != nil {
 		p.deps.Log.Debug("refusing a chat connection", "error", err)

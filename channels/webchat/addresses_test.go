@@ -3,6 +3,7 @@ package webchat
 import (
 	"encoding/json"
 	"fmt"
+	"net/http"
 	"net/http/httptest"
 	"testing"
 	"time"
@@ -16,27 +17,58 @@ import (
 
 func TestNewcomersOfAnAddress(t *testing.T) {
 	t.Parallel()
-	n := newNewcomers(3)
+	n := newAddresses(3)
 	now := time.Now()
 	for range 3 {
-		require.Zero(t, n.take("192.0.2.1:1", now))
+		require.Zero(t, n.begin("192.0.2.1:1", now))
 	}
-	wait := n.take("192.0.2.1:2", now)
+	wait := n.begin("192.0.2.1:2", now)
 	require.InDelta(t, 20, wait.Seconds(), 0.1, "three a minute")
-	require.Zero(t, n.take("192.0.2.2:1", now), "others come in")
-	require.Zero(t, n.take("192.0.2.1:3", now.Add(wait)))
+	require.Zero(t, n.begin("192.0.2.2:1", now), "others come in")
+	require.Zero(t, n.begin("192.0.2.1:3", now.Add(wait)))
 	for range 3 {
-		require.Zero(t, n.take("[2001:db8::1]:1", now))
+		require.Zero(t, n.begin("[2001:db8::1]:1", now))
 	}
-	require.Positive(t, n.take("[2001:db8::2]:1", now), "a network of IPv6 is one household")
+	require.Positive(t, n.begin("[2001:db8::2]:1", now), "a network of IPv6 is one household")
 
 	for i := range maxAddresses + 100 {
-		n.take(fmt.Sprintf("10.%d.%d.%d:1", i>>16, i>>8&255, i&255), now)
+		n.begin(fmt.Sprintf("10.%d.%d.%d:1", i>>16, i>>8&255, i&255), now)
 	}
 	require.LessOrEqual(t, len(n.from), maxAddresses)
-	require.Positive(t, n.take("203.0.113.1:1", now), "those there is no room for share one")
-	n.take("203.0.113.2:1", now.Add(2*time.Minute))
+	require.Positive(t, n.begin("203.0.113.1:1", now), "those there is no room for share one")
+	n.begin("203.0.113.2:1", now.Add(2*time.Minute))
 	require.Less(t, len(n.from), 10, "and whoever may come again is forgotten")
+}
+
+// One address keeps nobody else from the page: neither by connections nor by
+// messages, whoever its visitors say they are.
+func TestAnAddressIsBounded(t *testing.T) {
+	t.Parallel()
+	n := newAddresses(10)
+	now := time.Now()
+	var leave []func()
+	for {
+		l, ok := n.enter("192.0.2.1:1", now)
+		if !ok {
+			break
+		}
+		leave = append(leave, l)
+	}
+	require.Len(t, leave, fewestOpen)
+	_, ok := n.enter("192.0.2.2:1", now)
+	require.True(t, ok, "others come in")
+	now = now.Add(time.Hour)
+	_, ok = n.enter("192.0.2.1:1", now)
+	require.False(t, ok, "as long as all are open")
+	leave[0]()
+	_, ok = n.enter("192.0.2.1:1", now)
+	require.True(t, ok)
+
+	for range 10 * writesPerNewChat {
+		require.Zero(t, n.write("192.0.2.1:1", now))
+	}
+	require.InDelta(t, 0.1, n.write("192.0.2.1:1", now).Seconds(), 0.01, "then ten a second")
+	require.Zero(t, n.write("192.0.2.2:1", now))
 }
 
 // visit opens the page as a visitor, writes once and returns the answer.
@@ -79,6 +111,31 @@ func TestVisitorsOfOneAddressBeginSoManyChats(t *testing.T) {
 	require.Equal(t, codeRateLimited, refused.Code)
 	require.Greater(t, refused.RetryAfterMs, int64(10_000))
 	require.Equal(t, frameAck, visit(t, server, token(0), "client-0002").Type, "who has a history goes on")
+}
+
+// A page that is open in many windows at once leaves places for others.
+func TestAPageIsNotFilledFromOneAddress(t *testing.T) {
+	t.Parallel()
+	hub := newHub(t, `{"newChatsPerMinute":1}`)
+	server := httptest.NewServer(Channel{}.Page(hub.Config(), channels.PageDeps{Deps: hub.Deps(), Sink: hub.Sink, History: hub.History}))
+	t.Cleanup(server.Close)
+	var open []*websocket.Conn
+	t.Cleanup(func() {
+		for _, ws := range open {
+			_ = ws.CloseNow()
+		}
+	})
+	for {
+		ws, resp, err := websocket.Dial(channeltest.Soon(t), server.URL+"/ws", &websocket.DialOptions{HTTPClient: server.Client()})
+		if err != nil {
+			require.Equal(t, http.StatusTooManyRequests, resp.StatusCode)
+			require.NotEmpty(t, resp.Header.Get("Retry-After"))
+			break
+		}
+		open = append(open, ws)
+		require.LessOrEqual(t, len(open), fewestOpen)
+	}
+	require.Len(t, open, fewestOpen)
 }
 
 func TestNewChatsPerMinuteIsChecked(t *testing.T) {
