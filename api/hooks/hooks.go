@@ -44,7 +44,7 @@ const (
 
 // Mount adds the routes.
 func Mount(e gin.IRoutes, r Receiver, log *slog.Logger) {
-	h := &handler{receiver: r, log: log}
+	h := &handler{receiver: r, log: log, bodies: newAllowance(maxBodies)}
 	for _, method := range []string{http.MethodGet, http.MethodPost, http.MethodPut} {
 		e.Handle(method, webhookPrefix+":channel/:instanceId", h.webhook)
 	}
@@ -55,6 +55,7 @@ func Mount(e gin.IRoutes, r Receiver, log *slog.Logger) {
 type handler struct {
 	receiver Receiver
 	log      *slog.Logger
+	bodies   *allowance
 }
 
 func (h *handler) webhook(c *gin.Context) {
@@ -64,7 +65,8 @@ func (h *handler) webhook(c *gin.Context) {
 		problem.Write(c.Writer, c.Request, h.refusal(ctx, err))
 		return
 	}
-	body, p := readBody(c.Writer, c.Request)
+	body, release, p := h.readBody(c.Writer, c.Request)
+	defer release()
 	if p != nil {
 		problem.Write(c.Writer, c.Request, p)
 		return
@@ -101,29 +103,36 @@ func (h *handler) refusal(ctx context.Context, err error) *problem.Problem {
 	return problem.New(http.StatusServiceUnavailable, "unavailable", "the event could not be stored; send it again").After(time.Second)
 }
 
-func readBody(w http.ResponseWriter, r *http.Request) ([]byte, *problem.Problem) {
+// readBody reads the whole body. release gives back what it holds of the
+// allowance, once nobody looks at it any more.
+func (h *handler) readBody(w http.ResponseWriter, r *http.Request) (body []byte, release func(), p *problem.Problem) {
+	release = func() {}
 	tooLarge := problem.New(http.StatusRequestEntityTooLarge, "too_large", "the body is larger than 12 MiB")
 	if r.ContentLength > MaxBody {
 		w.Header().Set("Connection", "close") // the rest is not read
-		return nil, tooLarge
+		return nil, release, tooLarge
 	}
 	limited := http.MaxBytesReader(w, r.Body, MaxBody)
-	var body []byte
 	var err error
 	if n := r.ContentLength; n > 0 && n <= maxTrusted {
 		body = make([]byte, n)
 		_, err = io.ReadFull(limited, body)
 	} else {
-		body, err = io.ReadAll(limited)
+		counted := &countedReader{from: limited, allowance: h.bodies, free: maxTrusted}
+		release = counted.release
+		body, err = io.ReadAll(counted)
 	}
 	var over *http.MaxBytesError
 	switch {
 	case errors.As(err, &over):
-		return nil, tooLarge
+		return nil, release, tooLarge
+	case errors.Is(err, errNoRoom):
+		w.Header().Set("Connection", "close")
+		return nil, release, problem.New(http.StatusServiceUnavailable, "unavailable", "too many large bodies at once; send it again").After(time.Second)
 	case err != nil:
-		return nil, problem.New(http.StatusBadRequest, "malformed_body", "the body ended before its end")
+		return nil, release, problem.New(http.StatusBadRequest, "malformed_body", "the body ended before its end")
 	}
-	return body, nil
+	return body, release, nil
 }
 
 func (h *handler) page(c *gin.Context) {
