@@ -31,5 +31,8 @@ func FollowUp(ctx workflow.Context, in activities.FollowUpInput) (MessageResult,
 		if err != nil {
 			return MessageResult{}, err
 		}
+		if isLong(ctx) {
+			return MessageResult{}, workflow.NewContinueAsNewError(ctx, TypeFollowUp, in)
+		}
 	}
 }

@@ -108,6 +108,9 @@ func (t *turn) lead(ctx workflow.Context, view activities.TurnView) (MessageResu
 			return MessageResult{}, err
 		}
 		await(ctx, wake, wait)
+		if t.ref.TurnID != uuid.Nil && isLong(ctx) {
+			return MessageResult{}, workflow.NewContinueAsNewError(ctx, TypeTurn, t.ref)
+		}
 		var err error
 		if view, err = activities.Close(ctx, activities.CloseInput{Turn: t.ref}); err != nil {
 			return MessageResult{}, err
