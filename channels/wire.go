@@ -73,3 +73,9 @@ func RetryAfter(h http.Header, now time.Time) time.Duration {
 	}
 	return max(0, min(d, maxRetryAfter))
 }
+
+// RetryAfterSeconds is a wait that a platform names in whole seconds, within
+// the same bounds.
+func RetryAfterSeconds(s int) time.Duration {
+	return time.Duration(max(0, min(s, int(maxRetryAfter/time.Second)))) * time.Second
+}

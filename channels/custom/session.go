@@ -196,17 +196,16 @@ func externalID(answer []byte) string {
 	if d.Decode(&a) != nil {
 		return ""
 	}
-	switch id := a.ID.(type) {
-	case string:
-		if checkID("id", id, true) != nil {
-			return ""
-		}
-		return id
-	case json.Number:
-		return id.String()
-	default:
+	id, isText := a.ID.(string)
+	if n, isNumber := a.ID.(json.Number); isNumber {
+		id = n.String()
+	} else if !isText {
 		return ""
 	}
+	if checkID("id", id, true) != nil { // it could not be kept, and so not be found again
+		return ""
+	}
+	return id
 }
 
 // limitScope reads {"scope": "account"}: all chats have to wait, not this one

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"net/http"
 	"net/http/httptest"
+	"strings"
 	"testing"
 	"time"
 
@@ -64,6 +65,7 @@ func TestSendReadsTheAnswer(t *testing.T) {
 	}{
 		{name: "with an id", status: 200, body: `{"id":"x-1"}`, id: "x-1"},
 		{name: "with a number", status: 201, body: `{"id":12345678901234567890}`, id: "12345678901234567890"},
+		{name: "with a number too long to be kept", status: 200, body: `{"id":1` + strings.Repeat("7", 60_000) + `}`, id: "m-1"},
 		{name: "without an id", status: 204, id: "m-1"},
 		{name: "with nonsense", status: 200, body: `<html>`, id: "m-1"},
 		{name: "with another type", status: 200, body: `{"id":{"a":1}}`, id: "m-1"},

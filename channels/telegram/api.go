@@ -137,7 +137,7 @@ func decodeAnswer(method string, resp *http.Response, dest any) error {
 		if r.ErrorCode == 0 {
 			r.ErrorCode = resp.StatusCode
 		}
-		return &apiError{code: r.ErrorCode, desc: r.Description, retryAfter: time.Duration(r.Parameters.RetryAfter) * time.Second}
+		return &apiError{code: r.ErrorCode, desc: r.Description, retryAfter: channels.RetryAfterSeconds(r.Parameters.RetryAfter)}
 	}
 	if err := json.Unmarshal(r.Result, dest); err != nil {
 		return fmt.Errorf("decoding answer to %s: %w", method, err)

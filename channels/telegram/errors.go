@@ -6,7 +6,6 @@ import (
 	"net/http"
 	"net/url"
 	"strings"
-	"time"
 
 	"github.com/go-telegram/bot"
 
@@ -27,7 +26,7 @@ func (a *api) classify(err error, wire *channels.Wire, got *answer) error {
 	switch {
 	case errors.As(err, &tooMany):
 		return &channels.SendError{Kind: channels.ErrRateLimited, Certain: true, Reason: a.reason(err),
-			RetryAfter: time.Duration(tooMany.RetryAfter) * time.Second}
+			RetryAfter: channels.RetryAfterSeconds(tooMany.RetryAfter)}
 	case errors.As(err, &migrated):
 		return refused(channels.ErrRejected)
 	case errors.Is(err, bot.ErrorUnauthorized), errors.Is(err, bot.ErrorNotFound):

@@ -190,7 +190,7 @@ func (a *api) diagnose(err error) failure {
 	case errors.As(err, &plain):
 		code, f.after = plain.code, plain.retryAfter
 	case errors.As(err, &tooMany):
-		f.after = time.Duration(tooMany.RetryAfter) * time.Second
+		f.after = channels.RetryAfterSeconds(tooMany.RetryAfter)
 	case errors.Is(err, bot.ErrorUnauthorized):
 		code = 401
 	case errors.Is(err, bot.ErrorNotFound):

@@ -210,18 +210,26 @@ func shorten(s string) string {
 	return strings.ToValidUTF8(s[:maxReason], "") + "…"
 }
 
+// maxRetryAfter keeps a service's wish a duration that can be added to others.
+// It is longer than any agent.retryForSeconds.
+const maxRetryAfter = 60 * 24 * time.Hour
+
 // retryAfter reads Retry-After, in seconds or as a date, and the finer
 // retry-after-ms that some services send.
 func retryAfter(h http.Header, now time.Time) time.Duration {
 	if ms, err := strconv.ParseFloat(h.Get("Retry-After-Ms"), 64); err == nil && ms > 0 {
-		return time.Duration(ms * float64(time.Millisecond))
+		return secondsOf(ms / 1000)
 	}
 	value := strings.TrimSpace(h.Get("Retry-After"))
 	if s, err := strconv.ParseFloat(value, 64); err == nil && s > 0 {
-		return time.Duration(s * float64(time.Second))
+		return secondsOf(s)
 	}
 	if at, err := http.ParseTime(value); err == nil && at.After(now) {
-		return at.Sub(now)
+		return min(at.Sub(now), maxRetryAfter)
 	}
 	return 0
+}
+
+func secondsOf(s float64) time.Duration {
+	return time.Duration(min(s, maxRetryAfter.Seconds()) * float64(time.Second))
 }

@@ -17,6 +17,9 @@ import (
 // maxRedirects is how many redirects one request follows.
 const maxRedirects = 5
 
+// maxResponseHeader is what is read of an answer's headers, in bytes.
+const maxResponseHeader = 256 << 10
+
 // RefusedError says that a URL or address may not be called.
 type RefusedError struct {
 	Target string // host or address, never credentials, path or query
@@ -164,6 +167,8 @@ func (g *Guard) Transport() *http.Transport {
 		IdleConnTimeout:       90 * time.Second,
 		TLSHandshakeTimeout:   10 * time.Second,
 		ExpectContinueTimeout: time.Second,
+		// The default is 10 MiB, for each of the calls under way.
+		MaxResponseHeaderBytes: maxResponseHeader,
 	}
 }
 
