@@ -40,6 +40,7 @@ const (
 	lookEvery      = time.Second
 	readTimeout    = 10 * time.Second
 	maxSubscribers = 5000
+	maxOfTenant    = 2500            // so that no tenant keeps the others out
 	closePatience  = 2 * time.Second // for clients to answer a close
 )
 
@@ -70,7 +71,8 @@ type Hub struct {
 	base  omni.Position
 	tail  omni.Position
 	subs  int
-	more  chan struct{} // closed and replaced when items grow
+	of    map[string]int // subscribers of each tenant
+	more  chan struct{}  // closed and replaced when items grow
 
 	closing bool          // nobody may join any more
 	gone    chan struct{} // closed when the last has left after that
@@ -79,7 +81,7 @@ type Hub struct {
 // NewHub makes a hub; signal and tokens may be nil.
 func NewHub(log Log, signal Signal, tokens Tokens, logger *slog.Logger) *Hub {
 	return &Hub{log: log, signal: signal, tokens: tokenSource{from: tokens}, slog: logger, wake: make(chan struct{}, 1), closed: make(chan struct{}),
-		done: make(chan struct{}), more: make(chan struct{}), gone: make(chan struct{})}
+		done: make(chan struct{}), of: map[string]int{}, more: make(chan struct{}), gone: make(chan struct{})}
 }
 
 // Start begins to listen for the signal.
@@ -224,11 +226,11 @@ func encode(events []omni.Event, log *slog.Logger) []item {
 }
 
 // join counts a subscriber in; the first one begins the piece at the head.
-func (h *Hub) join(ctx context.Context) error {
+func (h *Hub) join(ctx context.Context, tenant string) error {
 	h.joining.Lock()
 	defer h.joining.Unlock()
 	h.mu.Lock()
-	first, full, closing := h.subs == 0, h.subs >= maxSubscribers, h.closing
+	first, full, closing := h.subs == 0, h.subs >= maxSubscribers || h.of[tenant] >= maxOfTenant, h.closing
 	h.mu.Unlock()
 	switch {
 	case closing:
@@ -251,14 +253,18 @@ func (h *Hub) join(ctx context.Context) error {
 		return ErrClosed
 	}
 	h.subs++
+	h.of[tenant]++
 	h.nudge()
 	return nil
 }
 
-func (h *Hub) leave() {
+func (h *Hub) leave(tenant string) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	h.subs--
+	if h.of[tenant]--; h.of[tenant] == 0 {
+		delete(h.of, tenant)
+	}
 	if h.subs > 0 {
 		return
 	}

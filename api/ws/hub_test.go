@@ -208,3 +208,20 @@ func TestFiltersHoldLiveAndInTheLog(t *testing.T) {
 		require.Equal(t, tc.pass, tc.f.Matches(&e), "%+v", tc.f)
 	}
 }
+
+func TestNoTenantKeepsTheOthersOut(t *testing.T) {
+	t.Parallel()
+	h := NewHub(&memLog{}, nil, nil, slog.New(slog.DiscardHandler))
+	for range maxOfTenant {
+		require.NoError(t, h.join(t.Context(), "a"))
+	}
+	require.ErrorIs(t, h.join(t.Context(), "a"), ErrTooMany)
+	require.NoError(t, h.join(t.Context(), "b"))
+	h.leave("a")
+	require.NoError(t, h.join(t.Context(), "a"))
+	for range maxOfTenant {
+		h.leave("a")
+	}
+	h.leave("b")
+	require.Empty(t, h.of)
+}

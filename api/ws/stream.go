@@ -57,18 +57,18 @@ func (h *Hub) Open(ctx context.Context, q control.EventQuery) (*Stream, error) {
 			return nil, unavailable(err)
 		}
 	}
-	if err := h.join(ctx); err != nil {
+	if err := h.join(ctx, who.TenantID); err != nil {
 		return nil, unavailable(err)
 	}
 	if since == "" {
 		if s.pos, err = h.log.LogHead(ctx); err != nil {
-			h.leave()
+			h.leave(who.TenantID)
 			return nil, unavailable(err)
 		}
 	}
 	if slices.Contains(f.Types, string(omni.EventAgentStream)) {
 		if s.tokens, err = h.tokens.open(who.TenantID, f); err != nil {
-			h.leave()
+			h.leave(who.TenantID)
 			return nil, unavailable(err)
 		}
 	}
@@ -86,7 +86,7 @@ func unavailable(err error) error {
 // Close ends the subscription.
 func (s *Stream) Close() {
 	s.hub.tokens.close(s.tokens)
-	s.hub.leave()
+	s.hub.leave(s.tenant)
 }
 
 // allowed looks now and then whether the caller's key is still good, however

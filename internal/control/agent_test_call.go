@@ -16,6 +16,9 @@ import (
 // waits for it.
 const maxTestCall = 60 * time.Second
 
+// maxTestCalls bounds how many are under way in a process.
+const maxTestCalls = 50
+
 // AgentTestRequest is what an agent is asked to try it.
 type AgentTestRequest struct {
 	Text string `json:"text" required:"true" minLength:"1" maxLength:"20000" doc:"what the agent is told, as by a person in a dm"`
@@ -58,6 +61,12 @@ func (s *Agents) Test(ctx context.Context, who *omni.APIKey, id uuid.UUID, req A
 	}
 	if s.caller == nil {
 		return nil, &Error{Kind: KindUnavailable, Code: CodeUnavailable, Detail: "this process asks no agents"}
+	}
+	select {
+	case s.testing <- struct{}{}:
+		defer func() { <-s.testing }()
+	default:
+		return nil, &Error{Kind: KindLimited, Code: CodeTooManyTests, Detail: "too many agents are being tried: wait for their answers", RetryAfter: time.Second}
 	}
 	turn := uuid.New()
 	call := omni.AgentRequest{TurnID: turn, Instance: "test", Channel: "test", Chat: message.Chat{ID: "test", Type: message.ChatDM},

@@ -40,6 +40,7 @@ type Agents struct {
 	providers []string
 	checkURL  func(rawURL string) error
 	checkHost func(ctx context.Context, rawURL string) error // looks names up; nil: they are not
+	testing   chan struct{}                                  // a place for each test call under way
 }
 
 // NamedAgentInput is what may be said of an agent. In a creation, fields left

@@ -72,7 +72,8 @@ type Control struct {
 
 // New wires the use cases.
 func New(d Deps) *Control {
-	messages := &Messages{store: d.Store, engine: d.Engine, workflows: d.Workflows, ui: d.UI, log: d.Log}
+	messages := &Messages{store: d.Store, engine: d.Engine, workflows: d.Workflows, ui: d.UI, log: d.Log,
+		waiting: make(chan struct{}, maxWaiting)}
 	auth := newAuthenticator(d.Store, d.APIKey, d.Log)
 	return &Control{
 		Instances: &Instances{
@@ -80,7 +81,7 @@ func New(d Deps) *Control {
 			checkURL: d.CheckURL, checkHost: d.CheckHost, providers: d.Providers,
 		},
 		Agents: &Agents{store: d.Store, caller: d.Agents, announce: d.Announcer, log: d.Log, providers: d.Providers,
-			checkURL: d.CheckURL, checkHost: d.CheckHost},
+			checkURL: d.CheckURL, checkHost: d.CheckHost, testing: make(chan struct{}, maxTestCalls)},
 		Routes:      &Routes{store: d.Store, announce: d.Announcer, log: d.Log},
 		Messages:    messages,
 		Media:       &Media{store: d.Store, blobs: d.Blobs},

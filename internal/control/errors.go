@@ -78,6 +78,7 @@ const (
 	CodeRotated        = "key_changed"
 	CodePairingClosed  = "pairing_not_open"
 	CodeTooManyGuesses = "too_many_guesses"
+	CodeTooManyTests   = "too_many_tests"
 )
 
 // invalid refuses one field.

@@ -2,6 +2,7 @@ package control
 
 import (
 	"context"
+	"fmt"
 	"regexp"
 	"strings"
 	"time"
@@ -64,6 +65,10 @@ func (s *Events) List(ctx context.Context, who *omni.APIKey, q EventQuery, p Pag
 	return out, nil
 }
 
+// maxEventTypes bounds what every event that is written is held against, for
+// everybody who listens. There are not as many.
+const maxEventTypes = 100
+
 var typePattern = regexp.MustCompile(`^(\*|[a-z_]+(\.[a-z_]+)*(\.\*)?)$`)
 
 // Filter reads the query for a caller.
@@ -80,7 +85,9 @@ func (q EventQuery) Filter(who *omni.APIKey) (omni.EventFilter, error) {
 			if !typePattern.MatchString(t) {
 				return f, invalid("type", "must be an event type (message.received) or a pattern (message.*)")
 			}
-			f.Types = append(f.Types, t)
+			if f.Types = append(f.Types, t); len(f.Types) > maxEventTypes {
+				return f, invalid("type", fmt.Sprintf("has more than %d types", maxEventTypes))
+			}
 		}
 	}
 	var err error

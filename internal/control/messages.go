@@ -33,6 +33,7 @@ type Messages struct {
 	workflows Describer // nil: traces know no run ids
 	ui        TemporalUI
 	log       *slog.Logger
+	waiting   chan struct{} // a place for each caller who waits for an outcome
 }
 
 // Get reads one message.

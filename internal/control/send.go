@@ -81,6 +81,7 @@ type Engine interface {
 
 const (
 	maxWait         = time.Minute
+	maxWaiting      = 500 // callers of this process who wait for an outcome
 	maxKeyLength    = 255
 	maxScheduleDays = 3660
 )
@@ -301,6 +302,12 @@ func (m *Messages) start(ctx context.Context, acc *omni.OutboundAccepted) error 
 // are the truth, whichever process sends; the first looks are close together
 // because most sends take milliseconds.
 func (m *Messages) awaitOutcome(ctx context.Context, tenant string, acc *omni.OutboundAccepted, atMost time.Duration) (omni.Status, error) {
+	select {
+	case m.waiting <- struct{}{}:
+		defer func() { <-m.waiting }()
+	default:
+		return acc.Status, nil // too many wait already: each of them asks the database again and again
+	}
 	end := time.NewTimer(atMost)
 	defer end.Stop()
 	status, part := acc.Status, 0
