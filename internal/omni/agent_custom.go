@@ -18,7 +18,7 @@ type CustomAgent struct {
 	AuthHeader   string            `json:"authHeader,omitempty" doc:"the header that carries apiKey; Authorization by default"`
 	AuthScheme   string            `json:"authScheme,omitempty" doc:"stands before the key; Bearer by default in Authorization, nothing elsewhere"`
 	Body         json.RawMessage   `json:"body,omitempty" doc:"JSON in whose strings {{placeholders}} are filled in"`
-	ResponsePath string            `json:"responsePath,omitempty" doc:"a GJSON path to the text, the parts, or an object that holds one of them"`
+	ResponsePath string            `json:"responsePath,omitempty" doc:"a GJSON path, without modifiers, to the text, the parts, or an object that holds one of them"`
 }
 
 // Methods that a custom agent may be called with.
@@ -207,7 +207,24 @@ func (c *CustomAgent) Check() []Fault {
 	if len(c.ResponsePath) > 500 {
 		add("responsePath", "is longer than 500 bytes")
 	}
+	if !IsPlainPath(c.ResponsePath) {
+		add("responsePath", "must only point to something: modifiers (@) and what makes a new document ({ and [) are not taken; in a name, a backslash stands before them")
+	}
 	return f
+}
+
+// IsPlainPath reports whether a GJSON path only points into a document. Others
+// make new ones of it, each step as much as double the one before.
+func IsPlainPath(path string) bool {
+	for i := 0; i < len(path); i++ {
+		switch path[i] {
+		case '\\':
+			i++
+		case '@', '{', '[':
+			return false
+		}
+	}
+	return true
 }
 
 // sampleValues have the shapes of the true ones.

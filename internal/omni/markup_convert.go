@@ -68,40 +68,59 @@ func hasMarkup(source string) bool {
 }
 
 // Over what stands in each other on one line, and over brackets that never
-// become links, the parser takes quadratic time: with more than this, a section
-// stays as it is. In a code block all of it is mere text and there may be more;
+// become links, the parser takes quadratic time; marks in each other are gone
+// into one by one, and a stack that has no end ends the process. With more than
+// this, a section stays as it is. In a code block all of it is mere text and there may be more;
 // not without end, as the parser may see its end elsewhere than we do.
 const (
 	maxQuotes   = 16 // on a line
 	maxItems    = 64 // list items that one line begins
 	maxIndent   = 400
 	maxBrackets = 1000 // of a section
+	maxMarks    = 20_000
 
 	maxCodeNesting  = 200 // quotes, and items
 	maxCodeIndent   = 2000
 	maxCodeBrackets = 10_000
+	maxCodeMarks    = 100_000
 )
 
 func isHostile(source string) bool {
-	brackets, coded := 0, 0
+	var text, code hostility
 	var open fence
 	for line := range strings.Lines(source) {
 		line = strings.TrimRight(line, "\r\n")
-		quotes, items, indent := nesting(line)
-		here := strings.Count(line, "[")
 		if open.open() {
 			open = open.after(line)
-			if coded += here; quotes > maxCodeNesting || items > maxCodeNesting || indent > maxCodeIndent {
-				return true
-			}
-			continue
-		}
-		open = openFence(line)
-		if brackets += here; quotes > maxQuotes || items > maxItems || indent > maxIndent {
-			return true
+			code.add(line)
+		} else {
+			open = openFence(line)
+			text.add(line)
 		}
 	}
-	return brackets > maxBrackets || coded > maxCodeBrackets
+	return text.quotes > maxQuotes || text.items > maxItems || text.indent > maxIndent || text.brackets > maxBrackets || text.marks > maxMarks ||
+		code.quotes > maxCodeNesting || code.items > maxCodeNesting || code.indent > maxCodeIndent || code.brackets > maxCodeBrackets ||
+		code.marks > maxCodeMarks
+}
+
+// hostility is what may be too much of some lines: at most on one of them, and
+// in all of them.
+type hostility struct {
+	quotes, items, indent int
+	brackets, marks       int
+}
+
+func (h *hostility) add(line string) {
+	quotes, items, indent := nesting(line)
+	h.quotes, h.items, h.indent = max(h.quotes, quotes), max(h.items, items), max(h.indent, indent)
+	for i := range len(line) {
+		switch line[i] {
+		case '[':
+			h.brackets++
+		case '*', '_', '~':
+			h.marks++
+		}
+	}
 }
 
 // nesting counts what a line stands in: quotes, list items that begin on it,

@@ -25,6 +25,8 @@ func TestNestedMarkupIsConvertedInTime(t *testing.T) {
 		"code that has ended":   "- ```\n" + many("1. "),
 		"brackets, no code":     "    ```\n\n" + many("[") + many("]"),
 		"deeper with each line": deeper(size),
+		"marks in marks":        strings.Repeat("**a ", size) + strings.Repeat(" b**", size),
+		"marks, no code":        "    ```\n\n" + strings.Repeat("*_", size) + "a" + strings.Repeat("_*", size),
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

@@ -36,10 +36,12 @@ func (k Key) bytes() (b [keyBytes]byte) {
 	return b
 }
 
-func keyOf(b [keyBytes]byte) Key {
-	k := Key{At: time.UnixMicro(int64(binary.BigEndian.Uint64(b[:8]))).UTC()}
+// keyOf reads a key; false: at a time that no row has, and not every database
+// takes.
+func keyOf(b [keyBytes]byte) (k Key, ok bool) {
+	k.At = time.UnixMicro(int64(binary.BigEndian.Uint64(b[:8]))).UTC()
 	copy(k.ID[:], b[8:])
-	return k
+	return k, k.At.Year() >= 1 && k.At.Year() <= 9999
 }
 
 func errCursor(s string) error { return fmt.Errorf("cursor %q is not one that this hub gave out", s) }
@@ -53,7 +55,10 @@ func ParseCursor(s string) (*Key, error) {
 	if err != nil || len(b) != keyBytes {
 		return nil, errCursor(s)
 	}
-	k := keyOf([keyBytes]byte(b))
+	k, ok := keyOf([keyBytes]byte(b))
+	if !ok {
+		return nil, errCursor(s)
+	}
 	return &k, nil
 }
 
@@ -87,5 +92,9 @@ func ParseRankedCursor(s string) (*RankedKey, error) {
 	if err != nil || len(b) != 1+keyBytes {
 		return nil, errCursor(s)
 	}
-	return &RankedKey{Rank: b[0], Key: keyOf([keyBytes]byte(b[1:]))}, nil
+	k, ok := keyOf([keyBytes]byte(b[1:]))
+	if !ok {
+		return nil, errCursor(s)
+	}
+	return &RankedKey{Rank: b[0], Key: k}, nil
 }

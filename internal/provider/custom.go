@@ -54,7 +54,7 @@ func customHeader(cfg omni.CustomAgent, key string) http.Header {
 // would answer, or a plain text.
 func customAnswer(path string, body []byte) (omni.AgentReply, error) {
 	if path == "" {
-		if gjson.ValidBytes(body) {
+		if json.Valid(body) { // unlike gjson, it goes only so deep
 			if r := gjson.ParseBytes(body); r.Type == gjson.String {
 				return said(r.String())
 			}
@@ -65,8 +65,11 @@ func customAnswer(path string, body []byte) (omni.AgentReply, error) {
 		}
 		return said(string(body))
 	}
-	if !gjson.ValidBytes(body) {
+	switch {
+	case !json.Valid(body):
 		return omni.AgentReply{}, errors.New("not JSON")
+	case !omni.IsPlainPath(path):
+		return omni.AgentReply{}, errors.New("custom.responsePath does more than point to something")
 	}
 	found := gjson.GetBytes(body, path)
 	switch {
