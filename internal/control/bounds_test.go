@@ -2,6 +2,8 @@ package control
 
 import (
 	"context"
+	"encoding/json"
+	"slices"
 	"testing"
 	"time"
 
@@ -69,4 +71,53 @@ func TestAgentTestsAreBounded(t *testing.T) {
 	require.ErrorAs(t, err, &refused)
 	require.Equal(t, KindLimited, refused.Kind)
 	require.Positive(t, refused.RetryAfter)
+}
+
+type onePerson struct {
+	PersonStore
+	person omni.Person
+}
+
+func (s *onePerson) Person(context.Context, string, uuid.UUID) (*omni.Person, error) {
+	p := s.person
+	p.Identities = slices.Clone(p.Identities)
+	return &p, nil
+}
+
+func (s *onePerson) UpdatePerson(_ context.Context, _ string, _ uuid.UUID, _ string, change func(*omni.Person) error) (*omni.Person, error) {
+	p := s.person
+	if err := change(&p); err != nil {
+		return nil, err
+	}
+	s.person = p
+	return &p, nil
+}
+
+// A key of some instances has no say in who may write on the others.
+func TestARestrictedKeyDoesNotSayWhoSomebodyIsElsewhere(t *testing.T) {
+	t.Parallel()
+	seen, hidden := uuid.New(), uuid.New()
+	who := &omni.APIKey{TenantID: "default", Scopes: []string{"persons:write"}, InstanceIDs: []uuid.UUID{seen}}
+	store := &onePerson{person: omni.Person{ID: uuid.New(), TenantID: "default", Phone: "+5511987654321",
+		Identities: []omni.Identity{{ID: uuid.New(), InstanceID: seen}, {ID: uuid.New(), InstanceID: hidden}}}}
+	persons := &Persons{store: store}
+	for field, patch := range map[string]string{"phone": `{"phone":"+5511912345678"}`, "email": `{"email":null,"notes":"x"}`} {
+		_, err := persons.Update(t.Context(), who, store.person.ID, json.RawMessage(patch))
+		var refused *Error
+		require.ErrorAs(t, err, &refused)
+		require.Equal(t, field, refused.Fields[0].Field)
+	}
+	require.Equal(t, "+5511987654321", store.person.Phone)
+	require.Empty(t, store.person.Notes, "nothing is changed")
+	p, err := persons.Update(t.Context(), who, store.person.ID, json.RawMessage(`{"notes":"seen"}`))
+	require.NoError(t, err)
+	require.Equal(t, "seen", p.Notes)
+
+	store.person.Identities = store.person.Identities[:1]
+	p, err = persons.Update(t.Context(), who, store.person.ID, json.RawMessage(`{"phone":"+55 11 91234-5678"}`))
+	require.NoError(t, err)
+	require.Equal(t, "+5511912345678", p.Phone)
+	_, err = persons.Update(t.Context(), &omni.APIKey{TenantID: "default", Scopes: []string{"persons:write"}}, store.person.ID, json.RawMessage(`{"phone":null}`))
+	require.NoError(t, err)
+	require.Empty(t, store.person.Phone)
 }

@@ -37,7 +37,9 @@ const (
 )
 
 // Update merges a change into a person (JSON merge patch of PersonInput). A
-// caller that is limited to instances may prefer only an account that it sees.
+// caller that is limited to instances may prefer only an account that it sees,
+// and changes phone and e-mail only of whom it sees whole: access rules of other
+// instances look at them.
 func (s *Persons) Update(ctx context.Context, who *omni.APIKey, id uuid.UUID, patch json.RawMessage) (*omni.Person, error) {
 	fields := map[string]json.RawMessage{}
 	if err := json.Unmarshal(patch, &fields); err != nil || fields == nil {
@@ -62,6 +64,10 @@ func (s *Persons) Update(ctx context.Context, who *omni.APIKey, id uuid.UUID, pa
 
 // personField checks one field and puts it into p.
 func (c *checks) personField(who *omni.APIKey, p *omni.Person, name string, raw json.RawMessage) {
+	if (name == "phone" || name == "email") && hides(who, p) {
+		c.add(name, "cannot be changed by this key: it says who may write on instances that the key does not see")
+		return
+	}
 	switch name {
 	case "displayName":
 		c.readLine(name, raw, maxPersonName, &p.DisplayName)
@@ -90,6 +96,11 @@ func (c *checks) personField(who *omni.APIKey, p *omni.Person, name string, raw 
 	default:
 		c.add(name, "is not a field that can be changed: displayName, phone, email, notes, labels and preferredIdentityId are")
 	}
+}
+
+// hides reports whether a person has accounts that the caller does not see.
+func hides(who *omni.APIKey, p *omni.Person) bool {
+	return slices.ContainsFunc(p.Identities, func(i omni.Identity) bool { return !who.Sees(i.InstanceID) })
 }
 
 // readText reads a text; null is none.
