@@ -1,7 +1,6 @@
 package workflows_test
 
 import (
-	"errors"
 	"testing"
 	"time"
 
@@ -19,7 +18,7 @@ func (h *hands) goesOn(into any) (workflowType string) {
 	h.t.Helper()
 	require.True(h.t, h.IsWorkflowCompleted())
 	var again *workflow.ContinueAsNewError
-	require.True(h.t, errors.As(h.GetWorkflowError(), &again), "%v", h.GetWorkflowError())
+	require.ErrorAs(h.t, h.GetWorkflowError(), &again)
 	require.NoError(h.t, converter.GetDefaultDataConverter().FromPayloads(again.Input, into))
 	h.AssertExpectations(h.t)
 	return again.WorkflowType.Name

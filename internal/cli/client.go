@@ -44,6 +44,9 @@ func (e *apiError) Error() string {
 	return s
 }
 
+// noRedirects keeps the key with the hub that it was given for.
+func noRedirects(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
+
 const requestTimeout = 90 * time.Second // longer than the longest wait
 
 // request makes one request. path begins with /; body is encoded unless it is
@@ -108,6 +111,9 @@ func (c *apiClient) open(ctx context.Context, method, path string, query url.Val
 		return resp, nil
 	}
 	defer func() { _ = resp.Body.Close() }()
+	if resp.StatusCode < http.StatusBadRequest {
+		return nil, fmt.Errorf("%s redirects to %q: give the hub's own address with --url", c.base, resp.Header.Get("Location"))
+	}
 	return nil, refusal(resp)
 }
 

@@ -107,7 +107,7 @@ func newClient(env Env, base, key string) (*apiClient, error) {
 			key = keptAPIKey(cfg)
 		}
 	}
-	return &apiClient{base: strings.TrimSuffix(base, "/"), key: key, http: &http.Client{}}, nil
+	return &apiClient{base: strings.TrimSuffix(base, "/"), key: key, http: &http.Client{CheckRedirect: noRedirects}}, nil
 }
 
 // query collects the flags that were given as parameters: flag to parameter.

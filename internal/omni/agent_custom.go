@@ -76,7 +76,7 @@ func (f *filling) value(name string) (v any, ok bool, err error) {
 	if v, ok = f.values[name]; !ok {
 		return nil, false, nil
 	}
-	size := 0
+	var size int
 	switch known := v.(type) {
 	case string:
 		size = len(known)
