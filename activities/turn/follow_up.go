@@ -2,7 +2,6 @@ package turn
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"time"
 
@@ -86,7 +85,7 @@ func (a *Activities) sweepFollowUps(ctx context.Context, limit int) (armed int, 
 		}
 		failed = append(failed, a.recheck(ctx, f))
 	}
-	return armed, errors.Join(failed...)
+	return armed, few(failed)
 }
 
 func (a *Activities) recheck(ctx context.Context, f omni.PendingFollowUp) error {

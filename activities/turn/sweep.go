@@ -2,7 +2,9 @@ package turn
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/google/uuid"
@@ -28,51 +30,55 @@ const moveAtOnce = 50_000
 // Sweep is turn.Sweep: it looks at overdue turns and adopts those whose
 // workflow is gone, at follow-ups that nobody armed, at replies that were held
 // and need not be any more, it begins messages that nobody has begun, and
-// it looks for persons that may be one.
+// it looks for persons that may be one. What fails holds nothing else up: the
+// same would fail first in every sweep.
 func (a *Activities) Sweep(ctx context.Context, in activities.SweepInput) (activities.SweepOutput, error) {
-	out, err := a.adopt(ctx, uuid.NullUUID{}, in.Limit)
-	if err != nil {
-		return out, err
+	out, adopting := a.adopt(ctx, uuid.NullUUID{}, in.Limit)
+	var arming, unparking, beginning, resuming, suggesting error
+	out.Armed, arming = a.sweepFollowUps(ctx, in.Limit)
+	out.Unparked, unparking = a.unpark(ctx, in.Limit)
+	out.Begun, beginning = a.begin(ctx, in.Limit)
+	out.Resumed, resuming = a.Store.ResumeDueChats(ctx, in.Limit)
+	out.Suggested, suggesting = a.Store.FindSuggestions(ctx, suggestAtOnce)
+	return out, errors.Join(adopting, arming, unparking, beginning, resuming, suggesting, a.Store.MoveMessages(ctx, moveAtOnce))
+}
+
+// few joins the first of many failures, and says how many more there are: they
+// are most often the same, and travel in one message.
+func few(failed []error) error {
+	const most = 3
+	failed = slices.DeleteFunc(failed, func(err error) bool { return err == nil })
+	if more := len(failed) - most; more > 0 {
+		failed = append(failed[:most], fmt.Errorf("and %d more", more))
 	}
-	if out.Armed, err = a.sweepFollowUps(ctx, in.Limit); err != nil {
-		return out, err
-	}
-	if out.Unparked, err = a.unpark(ctx, in.Limit); err != nil {
-		return out, err
-	}
-	stranded, err := a.Store.StrandedMessages(ctx, strandedAfter, in.Limit)
-	if err != nil {
-		return out, err
-	}
+	return errors.Join(failed...)
+}
+
+// begin starts the workflows of messages that nobody has begun.
+func (a *Activities) begin(ctx context.Context, limit int) (begun int, err error) {
+	stranded, err := a.Store.StrandedMessages(ctx, strandedAfter, limit)
+	failed := []error{err}
 	for _, m := range stranded {
-		if err := a.Engine.StartStranded(ctx, m); err != nil {
-			return out, err
+		err := a.Engine.StartStranded(ctx, m)
+		if failed = append(failed, err); err == nil {
+			begun++
 		}
-		out.Begun++
 	}
-	if out.Resumed, err = a.Store.ResumeDueChats(ctx, in.Limit); err != nil {
-		return out, err
-	}
-	if out.Suggested, err = a.Store.FindSuggestions(ctx, suggestAtOnce); err != nil {
-		return out, err
-	}
-	return out, a.Store.MoveMessages(ctx, moveAtOnce)
+	return begun, few(failed)
 }
 
 // unpark goes on with replies that were held for want of knowing whether a
 // part arrived, once a receipt of the platform has said so.
 func (a *Activities) unpark(ctx context.Context, limit int) (int, error) {
 	turns, err := a.Store.UnparkTurns(ctx, limit)
-	if err != nil {
-		return 0, err
-	}
+	failed := []error{err}
 	for _, t := range turns {
 		// A start that fails leaves a turn that is soon overdue.
 		if err := a.Engine.StartTurn(ctx, turnRef(t, t.Epoch, t.WorkflowID)); err != nil {
-			return 0, fmt.Errorf("starting %s: %w", t.WorkflowID, err)
+			failed = append(failed, fmt.Errorf("starting %s: %w", t.WorkflowID, err))
 		}
 	}
-	return len(turns), nil
+	return len(turns), few(failed)
 }
 
 // adopt looks at overdue turns, or at one of them. Temporal is asked outside
@@ -80,20 +86,15 @@ func (a *Activities) unpark(ctx context.Context, limit int) (int, error) {
 func (a *Activities) adopt(ctx context.Context, only uuid.NullUUID, limit int) (activities.SweepOutput, error) {
 	var out activities.SweepOutput
 	suspects, err := a.Store.OverdueTurns(ctx, only, limit)
-	if err != nil {
-		return out, err
-	}
+	failed := []error{err}
 	for _, t := range suspects {
 		out.Suspect++
 		adopted, err := a.adoptOne(ctx, t)
-		if err != nil {
-			return out, err
-		}
-		if adopted {
+		if failed = append(failed, err); adopted {
 			out.Adopted++
 		}
 	}
-	return out, nil
+	return out, few(failed)
 }
 
 func (a *Activities) adoptOne(ctx context.Context, t omni.SuspectTurn) (bool, error) {

@@ -134,7 +134,7 @@ func TestServeAgainstAnExternalStack(t *testing.T) {
 	t.Parallel()
 	ctx, cancel := context.WithTimeout(context.Background(), 3*time.Minute)
 	defer cancel()
-	cfg, err := config.LoadFrom([]string{"OMNI_DATA_DIR=" + filepath.Join(t.TempDir(), "data"), "OMNI_TEMPORAL_UI_PORT=1"}, "")
+	cfg, err := config.Load([]string{"OMNI_DATA_DIR=" + filepath.Join(t.TempDir(), "data"), "OMNI_TEMPORAL_UI_PORT=1"}, "")
 	require.NoError(t, err)
 	cfg.TemporalUIPort = 0
 	stack, err := embedded.Start(ctx, cfg, slog.New(slog.DiscardHandler))

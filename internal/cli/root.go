@@ -37,4 +37,4 @@ func newRoot(env Env, running *bool) *cobra.Command {
 }
 
 // loadConfig reads the configuration of env.
-func (e Env) loadConfig() (*config.Config, error) { return config.LoadFrom(e.Environ, e.DotEnv) }
+func (e Env) loadConfig() (*config.Config, error) { return config.Load(e.Environ, e.DotEnv) }

@@ -19,7 +19,7 @@ var update = flag.Bool("update", false, "write docs/config.md and .env.example")
 
 func load(t *testing.T, environ ...string) (*config.Config, error) {
 	t.Helper()
-	return config.LoadFrom(environ, filepath.Join(t.TempDir(), ".env"))
+	return config.Load(environ, filepath.Join(t.TempDir(), ".env"))
 }
 
 func TestDefaults(t *testing.T) {
@@ -137,14 +137,14 @@ func TestDotEnvIsReadAndTheEnvironmentWins(t *testing.T) {
 	require.NoError(t, os.WriteFile(secret, []byte("a-key-from-a-file\n"), 0o600))
 	dotEnv := filepath.Join(dir, ".env")
 	require.NoError(t, os.WriteFile(dotEnv, []byte("OMNI_PORT=1111\nOMNI_HOST=0.0.0.0\nOMNI_API_KEY=from-dot-env-000\n"), 0o600))
-	c, err := config.LoadFrom([]string{"OMNI_PORT=2222", "OMNI_API_KEY_FILE=" + secret, "OMNI_HOST="}, dotEnv)
+	c, err := config.Load([]string{"OMNI_PORT=2222", "OMNI_API_KEY_FILE=" + secret, "OMNI_HOST="}, dotEnv)
 	require.NoError(t, err)
 	require.Equal(t, 2222, c.Port)
 	require.Equal(t, "0.0.0.0", c.Host, "an empty variable counts as unset")
 	require.Equal(t, "a-key-from-a-file", c.APIKey, "without the file's last newline")
 
 	require.NoError(t, os.WriteFile(dotEnv, []byte("OMNI_PROT=1\n"), 0o600))
-	_, err = config.LoadFrom(nil, dotEnv)
+	_, err = config.Load(nil, dotEnv)
 	require.ErrorContains(t, err, "OMNI_PORT", "typos are found in .env too")
 }
 

@@ -26,13 +26,10 @@ const (
 	OriginDotEnv      = ".env"
 )
 
-// Load reads the process's environment, and .env in the working directory.
-func Load() (*Config, error) { return LoadFrom(os.Environ(), ".env") }
-
-// LoadFrom reads environ ("KEY=value" each) and, below it, the file dotEnv if
+// Load reads environ ("KEY=value" each) and, below it, the file dotEnv if
 // it exists. A variable that is empty counts as unset. The error has one
 // sentence for each thing wrong, on one line.
-func LoadFrom(environ []string, dotEnv string) (*Config, error) {
+func Load(environ []string, dotEnv string) (*Config, error) {
 	values, err := gather(environ, dotEnv)
 	if err != nil {
 		return nil, err

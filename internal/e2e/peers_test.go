@@ -38,7 +38,7 @@ func startGround(t *testing.T) []string {
 	require.NoError(t, err)
 	require.NoError(t, os.Chmod(dir, 0o755)) //nolint:gosec // as said above
 	t.Cleanup(func() { _ = os.RemoveAll(dir) })
-	cfg, err := config.LoadFrom([]string{"OMNI_DATA_DIR=" + filepath.Join(dir, "data"), "OMNI_TEMPORAL_UI_PORT=0"}, "")
+	cfg, err := config.Load([]string{"OMNI_DATA_DIR=" + filepath.Join(dir, "data"), "OMNI_TEMPORAL_UI_PORT=0"}, "")
 	require.NoError(t, err)
 	ctx := context.WithoutCancel(t.Context())
 	stack, err := embedded.Start(ctx, cfg, slog.New(slog.DiscardHandler))

@@ -123,7 +123,7 @@ func (b *builder) startPostgres(ctx context.Context) error {
 	if err := b.timed(ctx, "postgres", server, server.Healthy); err != nil {
 		return err
 	}
-	b.postgres, b.stack.pid = server, server.PID
+	b.postgres = server
 	if err := server.EnsureDatabase(ctx, databaseName); err != nil {
 		return err
 	}

@@ -26,7 +26,7 @@ import (
 
 func testConfig(t *testing.T, environ ...string) *config.Config {
 	t.Helper()
-	cfg, err := config.LoadFrom(append([]string{
+	cfg, err := config.Load(append([]string{
 		"OMNI_DATA_DIR=" + filepath.Join(t.TempDir(), "data"),
 	}, environ...), filepath.Join(t.TempDir(), ".env"))
 	require.NoError(t, err)

@@ -20,7 +20,6 @@ type Stack struct {
 	connect func(options ...nats.Option) (*nats.Conn, error)
 	checks  []Check
 	stop    func(ctx context.Context) error
-	pid     func() int
 }
 
 // Check is the health of one embedded part.
@@ -34,14 +33,6 @@ func (s *Stack) ConnectNATS(options ...nats.Option) (*nats.Conn, error) { return
 
 // Checks lists the health of the parts that are embedded.
 func (s *Stack) Checks() []Check { return s.checks }
-
-// PostgresPID is the process id of the embedded Postgres; 0 while none runs.
-func (s *Stack) PostgresPID() int {
-	if s.pid == nil {
-		return 0
-	}
-	return s.pid()
-}
 
 // Stop ends the parts: Temporal, then NATS, then Postgres; last it gives the
 // data directory free. What uses them must have stopped before.

@@ -2,9 +2,7 @@ package safehttp
 
 import (
 	"context"
-	"errors"
 	"fmt"
-	"io"
 	"net"
 	"net/http"
 	"net/netip"
@@ -227,19 +225,3 @@ func (t *checkingTransport) RoundTrip(req *http.Request) (*http.Response, error)
 
 // CloseIdleConnections lets http.Client.CloseIdleConnections through.
 func (t *checkingTransport) CloseIdleConnections() { t.base.CloseIdleConnections() }
-
-// ErrTooLarge says that a body is longer than the reader would take.
-var ErrTooLarge = errors.New("body too large")
-
-// ReadAll reads r to its end. A body of more than limit bytes is ErrTooLarge,
-// and what was read is returned with it.
-func ReadAll(r io.Reader, limit int64) ([]byte, error) {
-	b, err := io.ReadAll(io.LimitReader(r, limit+1))
-	if err != nil {
-		return b, fmt.Errorf("reading body: %w", err)
-	}
-	if int64(len(b)) > limit {
-		return b[:limit], fmt.Errorf("reading body: %w: more than %d bytes", ErrTooLarge, limit)
-	}
-	return b, nil
-}

@@ -1,10 +1,7 @@
 package safehttp
 
 import (
-	"bytes"
 	"context"
-	"errors"
-	"io"
 	"net"
 	"net/http"
 	"net/http/httptest"
@@ -228,23 +225,6 @@ func fakeDNS(t *testing.T, addr netip.Addr) *net.Resolver {
 		return d.DialContext(ctx, "udp", conn.LocalAddr().String())
 	}}
 }
-
-func TestReadAll(t *testing.T) {
-	t.Parallel()
-	b, err := ReadAll(strings.NewReader("12345"), 5)
-	require.NoError(t, err)
-	require.Equal(t, "12345", string(b))
-	b, err = ReadAll(bytes.NewReader(make([]byte, 1<<20)), 10)
-	require.ErrorIs(t, err, ErrTooLarge)
-	require.Len(t, b, 10)
-	_, err = ReadAll(io.MultiReader(strings.NewReader("x"), iotestErr{}), 10)
-	require.Error(t, err)
-	require.NotErrorIs(t, err, ErrTooLarge)
-}
-
-type iotestErr struct{}
-
-func (iotestErr) Read([]byte) (int, error) { return 0, errors.New("boom") }
 
 func FuzzCheckURL(f *testing.F) {
 	f.Add("http://127.0.0.1")

@@ -50,7 +50,7 @@ func runChild() int {
 	if o.StickyOff {
 		worker.SetStickyWorkflowCacheSize(0)
 	}
-	cfg, err := config.LoadFrom(os.Environ(), "")
+	cfg, err := config.Load(os.Environ(), "")
 	if err != nil {
 		return failed(err)
 	}

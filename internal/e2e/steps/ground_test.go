@@ -51,7 +51,7 @@ func (g *groundwork) start() error {
 		if g.err = os.Chmod(g.dir, 0o755); g.err != nil { //nolint:gosec // as said above
 			return
 		}
-		cfg, err := config.LoadFrom([]string{"OMNI_DATA_DIR=" + filepath.Join(g.dir, "data"), "OMNI_TEMPORAL_UI_PORT=0"}, "")
+		cfg, err := config.Load([]string{"OMNI_DATA_DIR=" + filepath.Join(g.dir, "data"), "OMNI_TEMPORAL_UI_PORT=0"}, "")
 		if err != nil {
 			g.err = err
 			return

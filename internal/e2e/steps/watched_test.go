@@ -32,7 +32,7 @@ func newWatched(t *testing.T, level slog.Level, spans ...sdktrace.SpanProcessor)
 func newWatchedWith(t *testing.T, level slog.Level, change func(*workers.Deps), spans ...sdktrace.SpanProcessor) *watched {
 	t.Helper()
 	w := &watched{site: newSite(t)}
-	cfg, err := config.LoadFrom(w.environ(), "")
+	cfg, err := config.Load(w.environ(), "")
 	require.NoError(t, err)
 	ctx := context.WithoutCancel(t.Context())
 	tel, err := telemetry.Setup(ctx, telemetry.Options{LogOutput: &w.log, LogFormat: telemetry.FormatJSON, LogLevel: level, SpanProcessors: spans})
