@@ -73,9 +73,15 @@ func subject(in any) []slog.Attr {
 		return aboutMessage(in.Message)
 	case activities.JoinInput:
 		return aboutMessage(in.Message)
+	case activities.FetchInput:
+		return aboutMessage(in.Message)
+	case activities.ReadyInput:
+		return aboutMessage(in.Message)
 	case activities.CloseInput:
 		return aboutTurn(in.Turn)
 	case activities.ReplyInput:
+		return aboutTurn(in.Turn)
+	case activities.AwaitInput:
 		return aboutTurn(in.Turn)
 	case activities.GiveUpInput:
 		return aboutTurn(in.Turn)

@@ -1,22 +1,13 @@
 package workers
 
 import (
-	"log/slog"
 	"testing"
 
 	"github.com/google/uuid"
 	"github.com/stretchr/testify/require"
 
 	"github.com/omnihub/omni/activities"
-	"github.com/omnihub/omni/internal/telemetry"
 )
-
-func TestLinesSayWhoseTheyAre(t *testing.T) {
-	t.Parallel()
-	for _, attrs := range [][]slog.Attr{aboutMessage(activities.MessageRef{TenantID: "acme"}), aboutTurn(activities.TurnRef{TenantID: "acme"})} {
-		require.Contains(t, attrs, slog.String(telemetry.KeyTenant, "acme"))
-	}
-}
 
 func TestWhichStepsWriteDeadLetters(t *testing.T) {
 	t.Parallel()

@@ -3,12 +3,10 @@ package workers
 import (
 	"context"
 	"fmt"
-	"log/slog"
 	"sync/atomic"
 	"time"
 
 	"go.temporal.io/sdk/activity"
-	"go.temporal.io/sdk/client"
 	"go.temporal.io/sdk/worker"
 
 	"github.com/omnihub/omni/activities"
@@ -26,17 +24,18 @@ type temporalWorker struct {
 	fatal atomic.Pointer[error] // why it has ended by itself
 }
 
-// newWorker makes a worker for a queue. Registering by alias would add names
-// that no catalogue knows.
-func newWorker(c client.Client, queue string, log *slog.Logger, o worker.Options) *temporalWorker {
+// newWorker makes the worker of a queue, which runs its steps. Registering by
+// alias would add names that no catalogue knows.
+func newWorker(d Deps, queue string, o worker.Options) *temporalWorker {
 	w := &temporalWorker{}
 	o.DisableRegistrationAliasing = true
 	o.WorkerStopTimeout = stopGrace
 	o.OnFatalError = func(err error) {
-		log.Error("the worker has failed", "queue", queue, "error", err)
+		d.Log.Error("the worker has failed", "queue", queue, "error", err)
 		w.failed(fmt.Errorf("the worker of queue %s has ended: %w", queue, err))
 	}
-	w.worker = worker.New(c, queue, o)
+	w.worker = worker.New(d.Temporal, queue, o)
+	registerSteps(w.worker, d, queue)
 	return w
 }
 
@@ -60,59 +59,72 @@ func (w *temporalWorker) Health(context.Context) error {
 	return nil
 }
 
-func register[In, Out any](w *temporalWorker, d Deps, name string, fn func(context.Context, In) (Out, error)) {
-	w.worker.RegisterActivityWithOptions(instrumented(d, name, fn), activity.RegisterOptions{Name: name})
-}
-
-// pipelineWorker runs workflows and, local to them, every step.
+// pipelineWorker runs workflows and, local to them, nearly every step.
 func pipelineWorker(d Deps) (*temporalWorker, error) {
 	options, err := d.Engine.PipelineOptions(d.agentCalls()) // of agents that are called here
 	if err != nil {
 		return nil, err
 	}
-	w := newWorker(d.Temporal, workflows.QueuePipeline, d.Log, options)
+	w := newWorker(d, activities.QueuePipeline, options)
 	workflows.Register(w.worker)
-	s := newSteps(d)
-	register(w, d, activities.IdentityResolve, s.identity.Resolve)
-	register(w, d, activities.AccessCheck, s.access.Check)
-	register(w, d, activities.TurnJoin, s.turn.Join)
-	register(w, d, activities.TurnReady, s.turn.Ready)
-	register(w, d, activities.TurnClose, s.turn.Close)
-	register(w, d, activities.TurnYield, s.turn.Yield)
-	register(w, d, activities.TurnFinish, s.turn.Finish)
-	register(w, d, activities.TurnWake, s.turn.Wake)
-	register(w, d, activities.TurnSweep, s.turn.Sweep)
-	register(w, d, activities.FollowUpArm, s.turn.Arm)
-	register(w, d, activities.FollowUpClaim, s.turn.Claim)
-	register(w, d, activities.AgentReply, s.agent.Reply)
-	register(w, d, activities.AgentAwait, s.agent.Await)
-	register(w, d, activities.AgentGiveUp, s.agent.GiveUp)
-	register(w, d, activities.DeliverSend, s.deliver.Send)
-	register(w, d, activities.MediaGiveUp, s.media.GiveUp)
 	return w, nil
 }
 
 // agentWorker runs the agent calls that are not quick: many at once, because
 // they mostly wait.
 func agentWorker(d Deps) *temporalWorker {
-	w := newWorker(d.Temporal, activities.QueueAgents, d.Log, worker.Options{
+	return newWorker(d, activities.QueueAgents, worker.Options{
 		DisableWorkflowWorker: true, MaxConcurrentActivityExecutionSize: d.agentCalls(), MaxConcurrentActivityTaskPollers: 16})
-	register(w, d, activities.AgentReply, newSteps(d).agent.Reply)
-	return w
 }
 
 // deliveryWorker runs the deliveries that are not quick.
 func deliveryWorker(d Deps) *temporalWorker {
-	w := newWorker(d.Temporal, activities.QueueDelivery, d.Log, worker.Options{
+	return newWorker(d, activities.QueueDelivery, worker.Options{
 		DisableWorkflowWorker: true, MaxConcurrentActivityExecutionSize: 1000, MaxConcurrentActivityTaskPollers: 4})
-	register(w, d, activities.DeliverSend, newSteps(d).deliver.Send)
-	return w
 }
 
 // mediaWorker fetches attachments.
 func mediaWorker(d Deps) *temporalWorker {
-	w := newWorker(d.Temporal, activities.QueueMedia, d.Log, worker.Options{
+	return newWorker(d, activities.QueueMedia, worker.Options{
 		DisableWorkflowWorker: true, MaxConcurrentActivityExecutionSize: 100, MaxConcurrentActivityTaskPollers: 2})
-	register(w, d, activities.MediaFetch, newSteps(d).media.Fetch)
-	return w
+}
+
+// registry takes activities; a Temporal worker is one.
+type registry interface {
+	RegisterActivityWithOptions(a any, options activity.RegisterOptions)
+}
+
+func register[In, Out any](r registry, d Deps, name string, fn func(context.Context, In) (Out, error)) {
+	r.RegisterActivityWithOptions(instrumented(d, name, fn), activity.RegisterOptions{Name: name})
+}
+
+// registerSteps registers what the worker of a queue runs. docs/pipeline.md
+// says the same.
+func registerSteps(r registry, d Deps, queue string) {
+	s := newSteps(d)
+	switch queue {
+	case activities.QueuePipeline:
+		register(r, d, activities.IdentityResolve, s.identity.Resolve)
+		register(r, d, activities.AccessCheck, s.access.Check)
+		register(r, d, activities.MediaGiveUp, s.media.GiveUp)
+		register(r, d, activities.TurnJoin, s.turn.Join)
+		register(r, d, activities.TurnReady, s.turn.Ready)
+		register(r, d, activities.TurnClose, s.turn.Close)
+		register(r, d, activities.TurnYield, s.turn.Yield)
+		register(r, d, activities.TurnFinish, s.turn.Finish)
+		register(r, d, activities.TurnWake, s.turn.Wake)
+		register(r, d, activities.TurnSweep, s.turn.Sweep)
+		register(r, d, activities.AgentReply, s.agent.Reply)
+		register(r, d, activities.AgentAwait, s.agent.Await)
+		register(r, d, activities.AgentGiveUp, s.agent.GiveUp)
+		register(r, d, activities.DeliverSend, s.deliver.Send)
+		register(r, d, activities.FollowUpArm, s.turn.Arm)
+		register(r, d, activities.FollowUpClaim, s.turn.Claim)
+	case activities.QueueAgents:
+		register(r, d, activities.AgentReply, s.agent.Reply)
+	case activities.QueueDelivery:
+		register(r, d, activities.DeliverSend, s.deliver.Send)
+	case activities.QueueMedia:
+		register(r, d, activities.MediaFetch, s.media.Fetch)
+	}
 }
