@@ -424,8 +424,12 @@ func TestGiveUpWithoutFallback(t *testing.T) {
 	require.NoError(t, err)
 	require.Equal(t, activities.ReplyOutput{State: activities.StateClosed}, out)
 	w.inst = nil
-	_, err = w.GiveUp(t.Context(), activities.GiveUpInput{Turn: turn, Error: "no"})
+	_, err = w.GiveUp(t.Context(), activities.GiveUpInput{Turn: turn, Error: "no"}) // the step runs again
 	require.NoError(t, err)
+	require.Len(t, w.events(turn, omni.EventAgentError), 1, "a failure is told once")
+	var letters int
+	require.NoError(t, w.st.Pool().QueryRow(t.Context(), `SELECT count(*) FROM dead_letters WHERE turn_id = $1`, turn.TurnID).Scan(&letters))
+	require.Equal(t, 1, letters)
 }
 
 func TestGiveUpAfterAnAnswerArrived(t *testing.T) {

@@ -2,9 +2,7 @@ package bus
 
 import (
 	"context"
-	"encoding/json"
 	"fmt"
-	"strconv"
 	"time"
 
 	"github.com/google/uuid"
@@ -47,58 +45,15 @@ func (b *Bus) Listen(instanceID, topic string, fn func(data []byte)) (stop func(
 	return b.subscribe(LiveSubject(instanceID, topic), func(m *nats.Msg) { fn(m.Data) })
 }
 
-// LogBatch is a piece of the event log as it is published live: the events
-// behind position Prev, in log order, as CloudEvents. A reader whose last
-// position is not Prev has missed something and reads Postgres.
-type LogBatch struct {
-	Prev   string            `json:"prev"`
-	Events []json.RawMessage `json:"events"`
-}
+// AnnounceLog says that the event log has grown, for any tenant: whoever
+// follows it live reads on.
+func (b *Bus) AnnounceLog(context.Context) error { return b.notify(subjectLog, nil) }
 
-// PublishLog publishes a piece of the log to whoever tails it now.
-func (b *Bus) PublishLog(_ context.Context, tenant string, batch LogBatch) error {
-	return b.notify(logSubject(tenant), batch.encode())
+// OnLog calls fn, one at a time, whenever the event log has grown, until stop
+// is called.
+func (b *Bus) OnLog(fn func()) (stop func(), err error) {
+	return b.subscribe(subjectLog, func(*nats.Msg) { fn() })
 }
-
-// encode writes the batch as JSON. The events are JSON already: a marshaller
-// would read each of them once more.
-func (l LogBatch) encode() []byte {
-	size := len(l.Prev) + 32
-	for _, e := range l.Events {
-		size += len(e) + 1
-	}
-	out := append(make([]byte, 0, size), `{"prev":`...)
-	out = strconv.AppendQuote(out, l.Prev) // a position: hexadecimal and a dash
-	out = append(out, `,"events":[`...)
-	for i, e := range l.Events {
-		if i > 0 {
-			out = append(out, ',')
-		}
-		out = append(out, e...)
-	}
-	return append(out, "]}"...)
-}
-
-// OnLog calls fn, one at a time, with every piece of the tenant's log.
-func (b *Bus) OnLog(tenant string, fn func(LogBatch)) (stop func(), err error) {
-	return b.subscribe(logSubject(tenant), func(m *nats.Msg) {
-		var batch LogBatch
-		if err := json.Unmarshal(m.Data, &batch); err != nil {
-			b.log.Warn("unreadable piece of the log", "error", err)
-			return
-		}
-		fn(batch)
-	})
-}
-
-// OnAnyLog calls fn, one at a time, whenever a piece of any tenant's log is
-// published, until stop is called.
-func (b *Bus) OnAnyLog(fn func()) (stop func(), err error) {
-	return b.subscribe(subjectLog+"*", func(*nats.Msg) { fn() })
-}
-
-// MaxPayload is the largest message the server takes, in bytes.
-func (b *Bus) MaxPayload() int { return int(b.conn.MaxPayload()) }
 
 const timeFormat = time.RFC3339Nano
 

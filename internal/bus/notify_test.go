@@ -1,7 +1,6 @@
 package bus_test
 
 import (
-	"encoding/json"
 	"testing"
 	"time"
 
@@ -48,18 +47,6 @@ func TestNotificationsReachThisProcessToo(t *testing.T) {
 	receive(t, cancelled)
 }
 
-func TestLogBatchesTravelWhole(t *testing.T) {
-	t.Parallel()
-	b, _ := setup(t)
-	got := make(chan bus.LogBatch, 1)
-	stop, err := b.OnLog(omni.DefaultTenant, func(l bus.LogBatch) { got <- l })
-	require.NoError(t, err)
-	defer stop()
-	want := bus.LogBatch{Prev: "1-2", Events: []json.RawMessage{json.RawMessage(`{"id":"a"}`), json.RawMessage(`{"id":"b"}`)}}
-	require.NoError(t, b.PublishLog(t.Context(), omni.DefaultTenant, want))
-	require.Equal(t, want, receive(t, got))
-}
-
 func TestLiveTopicsAreApart(t *testing.T) {
 	t.Parallel()
 	b, _ := setup(t)
@@ -75,30 +62,23 @@ func TestLiveTopicsAreApart(t *testing.T) {
 	require.Empty(t, one)
 }
 
-func TestAnyTenantsLogWakes(t *testing.T) {
+func TestALogThatGrewWakes(t *testing.T) {
 	t.Parallel()
 	b, _ := setup(t)
-	woken := make(chan string, 3)
-	stop, err := b.OnAnyLog(func() { woken <- "woken" })
+	woken := make(chan struct{}, 1)
+	stop, err := b.OnLog(func() { woken <- struct{}{} })
 	require.NoError(t, err)
 	defer stop()
-	for _, tenant := range []string{omni.DefaultTenant, "acme"} {
-		require.NoError(t, b.PublishLog(t.Context(), tenant, bus.LogBatch{}))
-		receive(t, woken)
-	}
+	require.NoError(t, b.AnnounceLog(t.Context()))
+	receive(t, woken)
 }
 
-func TestTypingIsRememberedAndTold(t *testing.T) {
+func TestTypingIsRemembered(t *testing.T) {
 	t.Parallel()
 	b, _ := setup(t)
 	e := inbound(instance(t), "1")
 	e.Event.Kind = message.KindTyping
-	told := make(chan struct{}, 3)
-	stop, err := b.OnTyping(omni.DefaultTenant, e.ChatID(), func() { told <- struct{}{} })
-	require.NoError(t, err)
-	defer stop()
 	require.NoError(t, b.MarkTyping(t.Context(), e))
-	receive(t, told)
 	marks, err := b.TypingIn(t.Context(), e.ChatID())
 	require.NoError(t, err)
 	require.Equal(t, []omni.TypingMark{{SenderID: "u1", Seq: e.Seq, At: e.ReceivedAt.UTC()}}, marks)

@@ -13,8 +13,7 @@ import (
 const (
 	subjectInstanceChanged = "omni.instance.changed"
 	subjectInstanceRestart = "omni.instance.restart"
-	subjectLog             = "omni.log."
-	subjectTyping          = "omni.typing."
+	subjectLog             = "omni.log"
 )
 
 // EventSubject is where an event is published: <type>.<tenant>.<channel>.<instance>.
@@ -30,12 +29,6 @@ func inboundSubject(e *omni.Envelope) string {
 const turnCancelSubjects = "turn.*.cancel"
 
 func turnCancelSubject(turnID uuid.UUID) string { return "turn." + turnID.String() + ".cancel" }
-
-func logSubject(tenant string) string { return subjectLog + token(tenant) }
-
-func typingSubject(tenant string, chatID uuid.UUID) string {
-	return subjectTyping + token(tenant) + "." + chatID.String()
-}
 
 // LiveSubject is the best-effort fan-out of one topic of an instance. Topics
 // are the channel's own words, so they are hashed.

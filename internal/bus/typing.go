@@ -8,7 +8,6 @@ import (
 	"time"
 
 	"github.com/google/uuid"
-	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 
 	"github.com/omnihub/omni/internal/omni"
@@ -32,17 +31,10 @@ type typists struct {
 // maxTypists bounds how many senders of a chat are remembered.
 const maxTypists = 32
 
-// MarkTyping remembers for half a minute that somebody types in the chat, and
-// tells whoever waits for it (OnTyping). One recorder at a time calls it.
+// MarkTyping remembers for half a minute that somebody types in the chat. One
+// recorder at a time calls it.
 func (b *Bus) MarkTyping(ctx context.Context, e *omni.Envelope) error {
 	t := Typing{InstanceID: e.InstanceID, ChatID: e.ChatID(), SenderID: e.Event.Sender.ID, At: e.ReceivedAt.UTC().Format(timeFormat), Seq: e.Seq}
-	payload, err := json.Marshal(t)
-	if err != nil {
-		return fmt.Errorf("encoding a typing notice: %w", err)
-	}
-	if err := b.notify(typingSubject(e.TenantID, t.ChatID), payload); err != nil {
-		return err
-	}
 	kv, err := b.KV(ctx, BucketTyping)
 	if err != nil {
 		return err
@@ -107,9 +99,4 @@ func typingIn(ctx context.Context, kv jetstream.KeyValue, chatID uuid.UUID) (typ
 		return typists{}, nil //nolint:nilerr // another version's value: it is gone in half a minute
 	}
 	return l, nil
-}
-
-// OnTyping calls fn for every typing notice of the chat until stop is called.
-func (b *Bus) OnTyping(tenant string, chatID uuid.UUID, fn func()) (stop func(), err error) {
-	return b.subscribe(typingSubject(tenant, chatID), func(*nats.Msg) { fn() })
 }

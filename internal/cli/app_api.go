@@ -50,7 +50,7 @@ func (a *app) control() *control.Control {
 
 // logSignal wakes readers of the live log whenever the relay published.
 func (a *app) logSignal(fn func()) (stop func(), err error) {
-	return a.bus.OnAnyLog(fn)
+	return a.bus.OnLog(fn)
 }
 
 // knownProviders are the agents of the contract that this binary can ask.

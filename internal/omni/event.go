@@ -70,7 +70,7 @@ const (
 )
 
 // Event is one row of the log. As JSON on the outside it is a CloudEvent
-// (see internal/store.CloudEvent); here it is what was read.
+// (see CloudEvent); here it is what was read.
 type Event struct {
 	ID            uuid.UUID
 	TenantID      string

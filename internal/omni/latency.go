@@ -38,13 +38,6 @@ func (l *Latencies) Observe(key string, took time.Duration) {
 	l.last[key] = calls
 }
 
-// Known reports whether there is any history under the key.
-func (l *Latencies) Known(key string) bool {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return len(l.last[key]) > 0
-}
-
 // Quick reports whether the last calls were quick. Without history they were not.
 func (l *Latencies) Quick(key string) bool {
 	l.mu.Lock()

@@ -14,7 +14,6 @@ const (
 	KeyTenant      = "tenant_id"
 	KeyInstance    = "instance_id"
 	KeyChat        = "chat_id"
-	KeyMessage     = "message_id"
 	KeyTurn        = "turn_id"
 )
 

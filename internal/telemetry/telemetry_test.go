@@ -8,6 +8,11 @@ import (
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
+	"os"
+	"reflect"
+	"regexp"
+	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -134,6 +139,40 @@ func TestMetricsAreServed(t *testing.T) {
 	}
 }
 
+// The table of docs/operations.md names every instrument of Metrics with its
+// labels.
+func TestMetricsAreDocumented(t *testing.T) {
+	t.Parallel()
+	raw, err := os.ReadFile("../../docs/operations.md")
+	require.NoError(t, err)
+	said := map[string][]string{}
+	for _, m := range regexp.MustCompile("`(omni_[a-z_]+)(?:{([a-z_,]+)})?`").FindAllStringSubmatch(string(raw), -1) {
+		labels := strings.FieldsFunc(m[2], func(r rune) bool { return r == ',' })
+		if said[m[1]] == nil || len(labels) > 0 { // it is named again in the text
+			slices.Sort(labels)
+			said[m[1]] = labels
+		}
+	}
+	tel := setup(t, telemetry.Options{})
+	record(t.Context(), tel.Metrics)
+	w := httptest.NewRecorder()
+	tel.MetricsHandler().ServeHTTP(w, httptest.NewRequest(http.MethodGet, "/metrics", nil))
+	served := map[string]bool{}
+	for _, m := range regexp.MustCompile(`(?m)^(omni_[a-z_]+?)(?:_count)?(?:{(.*)})? [^ ]+$`).FindAllStringSubmatch(w.Body.String(), -1) {
+		if strings.HasSuffix(m[1], "_bucket") || strings.HasSuffix(m[1], "_sum") {
+			continue
+		}
+		served[m[1]] = true
+		labels := []string{}
+		for _, l := range regexp.MustCompile(`([a-z_]+)="`).FindAllStringSubmatch(m[2], -1) {
+			labels = append(labels, l[1])
+		}
+		require.Contains(t, said, m[1])
+		require.Equal(t, labels, append([]string{}, said[m[1]]...), m[1])
+	}
+	require.Equal(t, reflect.TypeFor[telemetry.Metrics]().NumField(), len(served), "record calls them all")
+}
+
 func TestNilMetricsMeasureNothing(t *testing.T) {
 	t.Parallel()
 	require.NotPanics(t, func() { record(t.Context(), nil) })
@@ -145,6 +184,9 @@ func record(ctx context.Context, m *telemetry.Metrics) {
 	m.Start(ctx, time.Millisecond, errors.New("down"))
 	m.Step(ctx, "turn.Join", time.Millisecond, nil)
 	m.Agent(ctx, "openai", "rate_limited", time.Second)
+	m.AgentTokens(ctx, "openai", "gpt", 5, 0)
+	m.AgentCost(ctx, "openai", "gpt", "USD", 0.5)
+	m.AccessDecision(ctx, "custom", "deny", true)
 	m.Deliver(ctx, "custom", "sent", time.Millisecond)
 	m.ReplyLatency(ctx, "custom", time.Second)
 	m.EventsRelayed(ctx, 3)

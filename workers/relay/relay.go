@@ -47,8 +47,7 @@ type Store interface {
 // Bus is where the events go; *bus.Bus is one.
 type Bus interface {
 	PublishEvents(ctx context.Context, batch []bus.OutgoingEvent) error
-	PublishLog(ctx context.Context, tenant string, batch bus.LogBatch) error
-	MaxPayload() int
+	AnnounceLog(ctx context.Context) error
 }
 
 // Deps is what a relay is handed.
@@ -81,13 +80,13 @@ func (r *Relay) lead(ctx context.Context) error {
 	}
 	defer r.Lead()()
 	r.deps.Log.InfoContext(ctx, "relaying", "position", cursor.String())
-	tail, place := newTail(r.deps, cursor), &place{deps: r.deps, kept: cursor}
+	place := &place{deps: r.deps, kept: cursor}
 	defer place.keepLast(ctx)
 	var failures int
 	var lastWork time.Time
 	for ctx.Err() == nil {
 		began := time.Now()
-		n, next, err := r.step(ctx, tail, cursor)
+		n, next, err := r.step(ctx, cursor)
 		if err == nil {
 			cursor = next
 			err = place.move(ctx, cursor, n == 0)
@@ -143,9 +142,14 @@ func (r *Relay) rest(ctx context.Context, n int, busy bool) (nudged bool) {
 }
 
 // step relays one batch behind the cursor and returns its size and end.
-func (r *Relay) step(ctx context.Context, tail *tail, cursor omni.Position) (n int, next omni.Position, err error) {
+func (r *Relay) step(ctx context.Context, cursor omni.Position) (n int, next omni.Position, err error) {
 	events, err := r.deps.Store.EventsAfter(ctx, "", cursor, batchSize)
 	if err != nil || len(events) == 0 {
+		return 0, cursor, err
+	}
+	// Those who follow the log live read it themselves, and need not wait for
+	// the streams.
+	if err := r.deps.Bus.AnnounceLog(ctx); err != nil {
 		return 0, cursor, err
 	}
 	batch := make([]bus.OutgoingEvent, len(events))
@@ -156,8 +160,6 @@ func (r *Relay) step(ctx context.Context, tail *tail, cursor omni.Position) (n i
 		}
 		batch[i] = bus.OutgoingEvent{Event: &events[i], Payload: payload}
 	}
-	// Those who tail the log live need not wait for the streams.
-	tail.publish(ctx, batch)
 	if err := r.deps.Bus.PublishEvents(ctx, batch); err != nil {
 		return 0, cursor, err
 	}
