@@ -191,7 +191,8 @@ BEGIN
         (1, 'turn.started', jsonb_build_object('turnId', t.id, 'chatId', t.chat_id, 'instanceId', t.instance_id, 'leader', t.leader,
             'epoch', t.epoch, 'retry', true, 'messageIds', jsonb_path_query_array(v.batch, '$[*].id')) || step_data(p_step, p_started, p_attempt)),
         (2, 'agent.request', jsonb_build_object('turnId', t.id, 'chatId', t.chat_id, 'instanceId', t.instance_id,
-            'messageId', t.leader, 'provider', p_provider, 'messages', v.messages, 'sessionKey', t.session_key, 'retry', true))
+            'messageId', t.leader, 'provider', p_provider, 'messages', v.messages, 'sessionKey', t.session_key, 'retry', true)
+            || CASE t.agent WHEN 'instance' THEN '{}' ELSE jsonb_build_object('agentId', t.agent) END)
     ) AS e(n, type, data)
     WHERE e.n = 1 OR NOT v.answered
     ORDER BY e.n;

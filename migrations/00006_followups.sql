@@ -185,7 +185,8 @@ BEGIN
         (1, 'turn.started', jsonb_build_object('turnId', t.id, 'chatId', t.chat_id, 'instanceId', t.instance_id, 'leader', t.leader,
             'epoch', t.epoch, 'messageIds', '[]'::jsonb, 'follows', t.follows) || step_data('followup.Claim', p_started, p_attempt)),
         (2, 'agent.request', jsonb_build_object('turnId', t.id, 'chatId', t.chat_id, 'instanceId', t.instance_id,
-            'messageId', t.leader, 'provider', p_provider, 'messages', 1, 'sessionKey', t.session_key, 'follows', t.follows))
+            'messageId', t.leader, 'provider', p_provider, 'messages', 1, 'sessionKey', t.session_key, 'follows', t.follows)
+            || CASE t.agent WHEN 'instance' THEN '{}' ELSE jsonb_build_object('agentId', t.agent) END)
     ) AS e(n, type, data)
     WHERE e.n = 1 OR t.answer IS NULL
     ORDER BY e.n;

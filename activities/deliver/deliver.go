@@ -61,8 +61,9 @@ type Cancels interface {
 	OnCancel(turnID uuid.UUID, fn func()) (stop func(), err error)
 }
 
-// Observer hears how each delivery went: outcome is sent, failed, unknown or later.
-type Observer func(ctx context.Context, channelType, outcome string, took time.Duration)
+// Observer hears what came of each part that was claimed, and how long that
+// took: status is the part's, "queued" where it will be tried again.
+type Observer func(ctx context.Context, channelType, status string, took time.Duration)
 
 // Activities implements the step.
 type Activities struct {
@@ -121,6 +122,7 @@ type delivery struct {
 	sender  string
 	attempt omni.Attempt
 	claimed *omni.PartClaim // a part that was claimed for this run
+	began   time.Time       // with the part that is being brought to a receipt
 	cut     <-chan struct{} // closed when the turn was cut off: pauses end, a hand-over under way does not
 }
 

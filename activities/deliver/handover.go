@@ -18,14 +18,10 @@ func (d *delivery) handOver(ctx context.Context, c omni.PartClaim) (message.Rece
 		op, out.Kind, out.TargetID, out.ReplyTo = channels.OpReact, message.KindReaction, c.ReplyTo, ""
 	}
 	r, err := d.Gateway.Send(ctx, d.in.Turn.Channel, d.in.Turn.InstanceID, op, out, d.deadline(ctx))
-	took := time.Since(started)
-	if err != nil {
-		d.Observe(ctx, d.in.Turn.Channel, "failed", took)
-		return r, err
+	if err == nil {
+		d.Latencies.Observe(d.in.Turn.Channel, time.Since(started))
 	}
-	d.Latencies.Observe(d.in.Turn.Channel, took)
-	d.Observe(ctx, d.in.Turn.Channel, "sent", took)
-	return r, nil
+	return r, err
 }
 
 // deadline is until when the gateway may begin what it is asked for now.

@@ -68,6 +68,7 @@ func (d *delivery) run(ctx context.Context) (activities.SendOutput, error) {
 		if err != nil {
 			return activities.SendOutput{}, err
 		}
+		d.began = time.Now()
 		switch c.State {
 		case "settle":
 			if err := d.settle(ctx, c); err != nil {
@@ -271,7 +272,11 @@ func (d *delivery) receipt(ctx context.Context, c omni.PartClaim, p omni.Receipt
 	if !d.in.Outbound.Valid {
 		p.TurnID = uuid.NullUUID{UUID: d.in.Turn.TurnID, Valid: true}
 	}
-	return d.Store.ReceiptPart(ctx, p)
+	finished, wake, err := d.Store.ReceiptPart(ctx, p)
+	if err == nil {
+		d.Observe(ctx, d.in.Turn.Channel, p.Status, time.Since(d.began))
+	}
+	return finished, wake, err
 }
 
 func (d *delivery) finishAs() string {

@@ -49,6 +49,7 @@ type script struct {
 	shownAt      []time.Time
 	withdrawn    chan string
 	waits        func(ctx context.Context) // a slow platform
+	observed     []string
 }
 
 func newScript(texts ...string) *script {
@@ -201,7 +202,7 @@ func (s *script) cutOff() {
 func (s *script) activities() *deliver.Activities {
 	return &deliver.Activities{Store: s, Gateway: s, Instances: s, Cancels: s, Latencies: &omni.Latencies{}, Owner: "o", Process: "p",
 		Capabilities: func(string) channels.Capabilities { return s.caps },
-		Observe:      func(context.Context, string, string, time.Duration) {}}
+		Observe:      func(_ context.Context, _, status string, _ time.Duration) { s.observed = append(s.observed, status) }}
 }
 
 func (s *script) run(t *testing.T) (activities.SendOutput, error) {
@@ -251,6 +252,7 @@ func TestRateLimitWaitsAsTold(t *testing.T) {
 	require.Equal(t, 7*time.Second, s.retryAfter, "whoever goes on is told by the row")
 	require.Equal(t, "rate_limited: 429 (this chat waits 7s)", s.reason, "and people by the message")
 	require.Equal(t, []string{"sent", "queued"}, s.status)
+	require.Equal(t, s.status, s.observed)
 	require.Equal(t, 1, s.released)
 	_, err = s.run(t)
 	require.NoError(t, err)
@@ -271,6 +273,7 @@ func TestRefusedPartStopsTheRest(t *testing.T) {
 	require.Equal(t, activities.OutcomeFailed, out.Outcome)
 	require.Equal(t, []string{"one"}, s.shown)
 	require.Equal(t, []string{"sent", "failed", "queued"}, s.status)
+	require.Equal(t, []string{"sent", "failed"}, s.observed)
 }
 
 func TestUncertainSend(t *testing.T) {
@@ -284,13 +287,15 @@ func TestUncertainSend(t *testing.T) {
 		outcome    string
 		later      bool
 		shown      []string
+		observed   []string
 	}{
 		"client id: the same key again": {idempotent: true, policy: "hold", err: timeout, status: []string{"sending", "queued"}, later: true},
-		"hold":                          {policy: "hold", err: timeout, status: []string{"unknown", "queued"}, outcome: activities.OutcomeUnknown},
-		"skip":                          {policy: "skip", err: timeout, status: []string{"unknown", "sent"}, outcome: activities.OutcomeAnswered, shown: []string{"two"}},
-		"resend":                        {policy: "resend", err: timeout, status: []string{"sending", "queued"}, later: true},
+		"hold":                          {policy: "hold", err: timeout, status: []string{"unknown", "queued"}, outcome: activities.OutcomeUnknown, observed: []string{"unknown"}},
+		"skip": {policy: "skip", err: timeout, status: []string{"unknown", "sent"}, outcome: activities.OutcomeAnswered, shown: []string{"two"},
+			observed: []string{"unknown", "sent"}},
+		"resend": {policy: "resend", err: timeout, status: []string{"sending", "queued"}, later: true},
 		"not certain, transient, no client id": {policy: "hold", status: []string{"unknown", "queued"}, outcome: activities.OutcomeUnknown,
-			err: &channels.SendError{Kind: channels.ErrTransient, Reason: "connection reset"}},
+			observed: []string{"unknown"}, err: &channels.SendError{Kind: channels.ErrTransient, Reason: "connection reset"}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -311,6 +316,7 @@ func TestUncertainSend(t *testing.T) {
 			}
 			require.Equal(t, c.status, s.status)
 			require.Equal(t, c.shown, s.shown)
+			require.Equal(t, c.observed, s.observed, "nothing is known before there is a receipt")
 		})
 	}
 }

@@ -148,6 +148,27 @@ func TestReactionIsAPart(t *testing.T) {
 	require.Equal(t, 2, w.tally(`SELECT count(*) FROM messages WHERE kind = 'reaction' AND direction = 'outbound'`))
 }
 
+// An emoji that the platform does not take is no reason to leave out another,
+// or to fail the answer.
+func TestARefusedReactionHoldsNothingUp(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	e := w.receive("c1", "ana", "m1", "one")
+	v := w.join(e, 0)
+	_, n := w.acting(e, v, "Nice.", omni.AgentAction{Type: omni.ActionReact, Emoji: "🦤"}, omni.AgentAction{Type: omni.ActionReact, Emoji: "🎉"})
+	require.Equal(t, 3, n)
+	w.receipt(e, v, w.claim(e, v, "me/1/1"), "sent")
+	w.receipt(e, v, w.claim(e, v, "me/1/1"), "failed")
+	c := w.claim(e, v, "me/1/1")
+	require.Equal(t, "claimed", c.State)
+	require.Equal(t, "🎉", c.Content.Reaction.Emoji)
+	finished, _ := w.receipt(e, v, c, "sent")
+	require.False(t, finished, "not everything was sent")
+	require.Equal(t, "done", w.claim(e, v, "me/1/1").State)
+	require.Equal(t, "answered", w.finish(e, v, "answered", ""))
+	require.Equal(t, "answered", w.status(e.MessageID))
+}
+
 // A turn whose agent failed and is asked again wants nothing of before.
 func TestAskedAgainNothingIsLeftOfBefore(t *testing.T) {
 	t.Parallel()
