@@ -61,6 +61,47 @@ func TestOutboundPartsAreSentInOrder(t *testing.T) {
 	require.Equal(t, []string{"sent", "sent", "sent"}, w.partStatuses(acc))
 }
 
+// A message sent by API does not come between the parts of a reply, nor a
+// reply's part between claim and receipt of such a message.
+func TestOneDeliveryAtATimeInAChat(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	acc := w.longMessage(nil)
+	e := w.receive("c1", "ana", "m1", "hello")
+	v := w.join(e, 0)
+	w.answer(e, v, "hello", "yourself")
+	first := w.claim(e, v, "a/1/1")
+	require.Equal(t, "busy", w.claimOutbound(acc, 0).State)
+	w.receipt(e, v, first, "sent")
+	require.Equal(t, "busy", w.claimOutbound(acc, 0).State, "the reply is not over")
+	finished, _ := w.receipt(e, v, w.claim(e, v, "a/1/1"), "sent")
+	require.True(t, finished)
+
+	c := w.claimOutbound(acc, 0)
+	require.Equal(t, "claimed", c.State)
+	e = w.receive("c1", "ana", "m2", "and?")
+	v = w.join(e, 0)
+	w.answer(e, v, "and so")
+	require.Equal(t, "busy", w.claim(e, v, "b/1/1").State)
+	require.Equal(t, "busy", w.claimOutbound(acc, 1).State)
+	w.receiptOutbound(acc, c, "sent")
+	require.Equal(t, "claimed", w.claim(e, v, "b/1/1").State)
+}
+
+// The platform's wait is in the row: whoever claims the part waits.
+func TestAMessageSentByAPIWaitsAsThePlatformSaid(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	acc := w.longMessage(nil)
+	_, _, err := w.ReceiptPart(t.Context(), omni.ReceiptParams{ChatID: acc.ChatID, MessageID: w.claimOutbound(acc, 0).MessageID, Status: "queued",
+		Error: "rate_limited: 429", RetryAfter: time.Minute, Attempt: w.attempt()})
+	require.NoError(t, err)
+	c := w.claimOutbound(acc, 0)
+	require.Equal(t, "later", c.State)
+	require.Equal(t, "rate_limited: 429", c.Error)
+	require.InDelta(t, 60, c.Wait.Seconds(), 5)
+}
+
 // What comes behind a part that was not sent is not sent either, unless the
 // instance wants the unknown skipped.
 func TestOutboundPartsEndWithTheFirstThatIsNotSent(t *testing.T) {

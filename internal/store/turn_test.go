@@ -348,6 +348,31 @@ func TestOverdueTurnIsAdoptedOnce(t *testing.T) {
 	require.Equal(t, 1, c.Part.Index, "it goes on from the first unsent part")
 }
 
+// A part that was on its way when its turn was adopted arrives; the turn is
+// finished by whoever has it now.
+func TestAReceiptOfTheFormerHolderFinishesNothing(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	e := w.receive("c1", "ana", "m1", "hello")
+	v := w.join(e, 0)
+	w.answer(e, v, "one")
+	c := w.claim(e, v, "me/1/1")
+	_, err := w.Pool().Exec(t.Context(), `UPDATE turns SET due_at = now() - interval '1 second'`)
+	require.NoError(t, err)
+	suspects, err := w.OverdueTurns(t.Context(), uuid.NullUUID{}, 10)
+	require.NoError(t, err)
+	_, ok, err := w.AdoptTurn(t.Context(), suspects[0], "turn/x/2")
+	require.NoError(t, err)
+	require.True(t, ok)
+	finished, _ := w.receipt(e, v, c, "sent")
+	require.False(t, finished)
+	require.Equal(t, "sent", w.status(c.MessageID))
+	require.Equal(t, "processing", w.status(e.MessageID))
+	var rest omni.PartClaim
+	require.NoError(t, w.claims(e, omni.TurnView{TurnID: v.TurnID, Epoch: 2}, "turn/x/2", "me/2/1", &rest)(t.Context()))
+	require.Equal(t, "done", rest.State)
+}
+
 func TestOneSenderAtATime(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
