@@ -237,6 +237,16 @@ func answerArgs(chat, turn uuid.UUID, workflowID string, epoch int, ans omni.Ans
 		a.StartedAt, a.Number}, nil
 }
 
+// TouchTurn keeps an answering turn from becoming suspect for another while.
+// It returns false where the turn is no longer the caller's.
+func (s *Store) TouchTurn(ctx context.Context, turn uuid.UUID, workflowID string, epoch int, within time.Duration) (bool, error) {
+	var mine bool
+	if err := s.pool.QueryRow(ctx, `SELECT turn_touch($1,$2,$3,$4)`, turn, workflowID, epoch, within).Scan(&mine); err != nil {
+		return false, fmt.Errorf("touching turn %s: %w", turn, err)
+	}
+	return mine, nil
+}
+
 // GiveUpTurn records that the agent of a turn failed for good, with a dead
 // letter. It returns a TurnState and, where an answer is stored already, how
 // many parts it has (nil: none is).

@@ -460,6 +460,25 @@ func TestEditBeforeItsTarget(t *testing.T) {
 	require.Equal(t, "ana", batch[0].SenderName)
 }
 
+// Platforms may tell of two edits in the wrong order: the later one stands.
+func TestTheLaterEditStands(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	e := w.receive("c1", "ana", "m1", "helo")
+	edit := func(id, text string, at time.Time) omni.Envelope {
+		t.Helper()
+		e := w.inbound("c1", "ana", id, text)
+		e.Event.Kind, e.Event.TargetID, e.Event.Timestamp = message.KindEdit, "m1", at
+		e.MessageID = omni.MessageID(w.instance, e.ExternalKey())
+		return e
+	}
+	now := time.Now()
+	w.record(edit("ev1", "hello", now))
+	w.record(edit("ev2", "hallo", now.Add(-time.Minute)))
+	v := w.join(e, 0)
+	require.Equal(t, []string{"ana: hello"}, w.said(v))
+}
+
 func count(types []string, typ string) int {
 	n := 0
 	for _, s := range types {
