@@ -98,7 +98,7 @@ func TestAccessRules(t *testing.T) {
 		Type, Subject string
 		Data          omni.AccessRule
 	}
-	h.admin(http.MethodGet, "/api/v1/events?type=access.*", nil).data(t, &events)
+	h.admin(http.MethodGet, "/api/v1/events?type=access.rule_*", nil).data(t, &events)
 	require.Len(t, events, 4)
 	for i, want := range []string{"access.rule_deleted", "access.rule_created", "access.rule_updated", "access.rule_created"} {
 		require.Equal(t, want, events[i].Type)

@@ -208,6 +208,26 @@ func TestHeadIsGetWithoutTheBody(t *testing.T) {
 	}
 }
 
+// Every list has the same form, so that one loop reads any of them.
+func TestListsSayWhetherThereIsMore(t *testing.T) {
+	t.Parallel()
+	h := newHub(t)
+	var person struct{ PersonID string }
+	h.admin(http.MethodGet, "/api/v1/messages/"+h.received(h.instance(), "c1", "m1", "hi").String(), nil).data(t, &person)
+	paths := []string{"/api/v1/persons/" + person.PersonID + "/identities"}
+	for _, op := range operations(t, h) {
+		if op.method == http.MethodGet && !strings.ContainsAny(op.path, "{") && op.id != "stream-events" && op.id != "follow-events" {
+			paths = append(paths, op.path)
+		}
+	}
+	require.Greater(t, len(paths), 10)
+	for _, path := range paths {
+		a := h.admin(http.MethodGet, path, nil)
+		require.Equal(t, http.StatusOK, a.status, "%s: %s", path, a.body)
+		require.Regexp(t, `^\{"data":\[.*\],"meta":\{"nextCursor":(null|"[^"]+")\}\}`, string(a.body), path)
+	}
+}
+
 // A client that writes its whole body before it reads must hear the refusal.
 func TestABodyThatIsTooLargeIsAnswered(t *testing.T) {
 	t.Parallel()

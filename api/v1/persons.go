@@ -88,11 +88,11 @@ func (r *routes) persons() {
 		})
 	add(r, endpoint{id: "list-person-identities", method: http.MethodGet, path: "/persons/{id}/identities", tag: tag,
 		scope: read, summary: "List a person's accounts, the last used first"},
-		func(ctx context.Context, who *omni.APIKey, in *ByID) (*one[[]omni.Identity], error) {
+		func(ctx context.Context, who *omni.APIKey, in *ByID) (*many[omni.Identity], error) {
 			p, err := r.Persons.Get(ctx, who, in.ID.UUID)
 			if err != nil {
 				return nil, err
 			}
-			return oneOf(&p.Identities, nil)
+			return manyOf(&control.List[omni.Identity]{Items: p.Identities}, nil)
 		})
 }

@@ -69,7 +69,7 @@ func (s *Events) List(ctx context.Context, who *omni.APIKey, q EventQuery, p Pag
 // everybody who listens. There are not as many.
 const maxEventTypes = 100
 
-var typePattern = regexp.MustCompile(`^(\*|[a-z_]+(\.[a-z_]+)*(\.\*)?)$`)
+var typePattern = regexp.MustCompile(`^(\*|[a-z_]+(\.[a-z_]+)*(\.?\*)?)$`)
 
 // Filter reads the query for a caller.
 func (q EventQuery) Filter(who *omni.APIKey) (omni.EventFilter, error) {
