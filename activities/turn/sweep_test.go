@@ -102,7 +102,7 @@ func (f *failing) StartStranded(_ context.Context, m omni.StrandedMessage) error
 // neither what is like it nor what comes after it.
 func TestWhatFailsInASweepHoldsNothingUp(t *testing.T) {
 	t.Parallel()
-	id := func() uuid.UUID { return uuid.New() }
+	id := uuid.New
 	l := &left{turns: []omni.SuspectTurn{{ID: id()}, {ID: id()}}, parked: []omni.SuspectTurn{{ID: id()}, {ID: id()}},
 		unarmed:  []omni.PendingFollowUp{{TurnID: id()}, {TurnID: id()}},
 		stranded: []omni.StrandedMessage{{ID: id()}, {ID: id()}}}
