@@ -50,18 +50,30 @@ func EnsureNamespace(ctx context.Context, c client.Client, namespace string) err
 	default:
 		return fmt.Errorf("looking for Temporal namespace %s: %w", namespace, err)
 	}
-	absent, err := absentAttributes(ctx, c, namespace)
-	if err != nil || len(absent) == 0 {
-		return err
+	return ensureAttributes(ctx, c, namespace)
+}
+
+// ensureAttributes tries again where the server says that it could not: changes
+// of namespaces exclude each other, all over the server, and the second of two
+// hubs that start at once is refused.
+func ensureAttributes(ctx context.Context, c client.Client, namespace string) error {
+	for {
+		absent, err := absentAttributes(ctx, c, namespace)
+		if err != nil || len(absent) == 0 {
+			return err
+		}
+		_, err = c.OperatorService().AddSearchAttributes(ctx, &operatorservice.AddSearchAttributesRequest{
+			Namespace: namespace, SearchAttributes: absent,
+		})
+		var exists *serviceerror.AlreadyExists
+		if err == nil || errors.As(err, &exists) {
+			return awaitAttributes(ctx, c, namespace)
+		}
+		var refused *serviceerror.Unavailable
+		if !errors.As(err, &refused) || pause(ctx) != nil {
+			return fmt.Errorf("adding search attributes to Temporal namespace %s: %w", namespace, err)
+		}
 	}
-	_, err = c.OperatorService().AddSearchAttributes(ctx, &operatorservice.AddSearchAttributesRequest{
-		Namespace: namespace, SearchAttributes: absent,
-	})
-	var exists *serviceerror.AlreadyExists
-	if err != nil && !errors.As(err, &exists) {
-		return fmt.Errorf("adding search attributes to Temporal namespace %s: %w", namespace, err)
-	}
-	return awaitAttributes(ctx, c, namespace)
 }
 
 func registerNamespace(ctx context.Context, c client.Client, namespace string) error {
