@@ -8,9 +8,10 @@ import (
 	"testing"
 )
 
-// Ports below those that systems give to outgoing connections: one of them
-// would take a port between our finding it free and the hub's listening.
-const firstPort, lastPort = 15000, 32000
+// Ports below those that systems give to outgoing connections, and those that
+// hubs choose: one of them would take a port between our finding it free and
+// the hub's listening.
+const firstPort, lastPort = 10000, 18000
 
 var (
 	portsMu   sync.Mutex

@@ -12,6 +12,8 @@ import (
 
 	"github.com/nats-io/nats-server/v2/server"
 	"github.com/nats-io/nats.go"
+
+	"github.com/omnihub/omni/internal/embedded/freeport"
 )
 
 const (
@@ -54,10 +56,14 @@ func New(options Options) *Server {
 }
 
 // Start returns when clients can connect and JetStream has recovered its streams.
-func (s *Server) Start(context.Context) error {
+func (s *Server) Start(ctx context.Context) error {
 	port := s.options.Port
 	if port == 0 {
-		port = server.RANDOM_PORT
+		ports, err := freeport.Choose(ctx, 1)
+		if err != nil {
+			return err
+		}
+		port = ports[0]
 	}
 	srv, err := server.NewServer(&server.Options{
 		ServerName: "omni", Host: "127.0.0.1", Port: port, NoSigs: true, Authorization: s.token,
@@ -74,7 +80,7 @@ func (s *Server) Start(context.Context) error {
 	if !srv.ReadyForConnections(readyTimeout) {
 		srv.Shutdown()
 		srv.WaitForShutdown()
-		return fmt.Errorf("starting NATS: not ready after %s (is port %d free?)", readyTimeout, s.options.Port)
+		return fmt.Errorf("starting NATS: not ready after %s (is port %d free?)", readyTimeout, port)
 	}
 	if !srv.JetStreamEnabled() {
 		srv.Shutdown()

@@ -10,6 +10,8 @@ import (
 	"path/filepath"
 
 	fetcher "github.com/fergusstrange/embedded-postgres"
+
+	"github.com/omnihub/omni/internal/embedded/freeport"
 )
 
 // fetchVersion is what is downloaded where nothing is installed.
@@ -46,13 +48,13 @@ func fetch(ctx context.Context, cache string) error {
 		return fmt.Errorf("making a temporary folder: %w", err)
 	}
 	defer func() { _ = os.RemoveAll(scratch) }()
-	port, err := freePort(ctx)
+	ports, err := freeport.Choose(ctx, 1)
 	if err != nil {
 		return err
 	}
 	database := fetcher.NewDatabase(fetcher.DefaultConfig().
 		Version(fetchVersion).CachePath(cache).BinariesPath(filepath.Join(cache, string(fetchVersion))).
-		RuntimePath(scratch).Port(uint32(port)).Logger(io.Discard))
+		RuntimePath(scratch).Port(uint32(ports[0])).Logger(io.Discard))
 	result := make(chan error, 1)
 	go func() {
 		err := database.Start()

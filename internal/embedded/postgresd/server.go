@@ -17,6 +17,8 @@ import (
 	"time"
 
 	"github.com/jackc/pgx/v5"
+
+	"github.com/omnihub/omni/internal/embedded/freeport"
 )
 
 const (
@@ -112,12 +114,17 @@ func (s *Server) prepare(ctx context.Context) error {
 	if err := s.cluster.StopRunning(ctx); err != nil {
 		return err
 	}
-	if s.cluster.Port == 0 {
-		if s.cluster.Port, err = freePort(ctx); err != nil {
+	if err := s.cluster.Init(ctx); err != nil {
+		return err
+	}
+	if s.cluster.Port == 0 { // last: it is free now
+		ports, err := freeport.Choose(ctx, 1)
+		if err != nil {
 			return err
 		}
+		s.cluster.Port = ports[0]
 	}
-	return s.cluster.Init(ctx)
+	return nil
 }
 
 // supervise runs children one after the other until Stop. It tells first how

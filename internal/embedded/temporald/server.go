@@ -4,8 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"net"
-	"strconv"
 	"sync"
 	"time"
 
@@ -137,28 +135,4 @@ func (s *Server) Stop(ctx context.Context) error {
 	case <-ctx.Done():
 		return fmt.Errorf("stopping Temporal in time: %w", ctx.Err())
 	}
-}
-
-// choosePorts takes free ports for the services that are not asked for by
-// name. All listeners are open at once, so no port is chosen twice.
-func choosePorts(ctx context.Context, frontend int) (ports, error) {
-	var listen net.ListenConfig
-	wanted := ports{
-		primitives.FrontendService: frontend, primitives.HistoryService: 0,
-		primitives.MatchingService: 0, primitives.WorkerService: 0,
-	}
-	chosen := ports{}
-	for service, port := range wanted {
-		listener, err := listen.Listen(ctx, "tcp", net.JoinHostPort(loopback, strconv.Itoa(port)))
-		if err != nil {
-			return nil, fmt.Errorf("taking a port for Temporal: %w", err)
-		}
-		defer func() { _ = listener.Close() }()
-		address, ok := listener.Addr().(*net.TCPAddr)
-		if !ok {
-			return nil, errors.New("taking a port for Temporal: not a TCP address")
-		}
-		chosen[service] = address.Port
-	}
-	return chosen, nil
 }

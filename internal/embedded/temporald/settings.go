@@ -1,19 +1,15 @@
 package temporald
 
 import (
-	"net"
-	"strconv"
 	"time"
 
 	"go.temporal.io/server/common/cluster"
 	"go.temporal.io/server/common/config"
 	"go.temporal.io/server/common/dynamicconfig"
-	"go.temporal.io/server/common/membership/static"
 	"go.temporal.io/server/common/primitives"
 )
 
 const (
-	loopback    = "127.0.0.1"
 	clusterName = "active"
 	// historyShards is fixed for the life of a data directory. Each shard is a
 	// lock and a set of queues; a few are enough for one machine.
@@ -22,23 +18,6 @@ const (
 	// tenants. Here there is one.
 	unlimited = 1_000_000
 )
-
-// ports are the gRPC ports of the services.
-type ports map[primitives.ServiceName]int
-
-func (p ports) address(service primitives.ServiceName) string {
-	return net.JoinHostPort(loopback, strconv.Itoa(p[service]))
-}
-
-// hosts is the whole membership, known beforehand: no gossip, and no trace of
-// a killed process in the way of the next.
-func (p ports) hosts() map[primitives.ServiceName]static.Hosts {
-	out := map[primitives.ServiceName]static.Hosts{}
-	for service := range p {
-		out[service] = static.SingleLocalHost(p.address(service))
-	}
-	return out
-}
 
 func (o Options) serverConfig(p ports) *config.Config {
 	main, visibility := o.databases()

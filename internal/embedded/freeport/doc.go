@@ -1,0 +1,3 @@
+// Package freeport chooses TCP ports for the parts of the embedded stack that
+// nobody has chosen one for.
+package freeport
