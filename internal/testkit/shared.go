@@ -50,7 +50,7 @@ var (
 func shared(ctx context.Context) (*sharedCluster, error) {
 	sharedMutex.Lock()
 	defer sharedMutex.Unlock()
-	if sharedServer != nil && ping(ctx, sharedServer) == nil {
+	if sharedServer != nil && answers(ctx, sharedServer) {
 		return sharedServer, nil
 	}
 	dir := root()
@@ -72,6 +72,9 @@ func shared(ctx context.Context) (*sharedCluster, error) {
 	if found := running(ctx, dir); found != nil {
 		sharedServer = found
 		return found, nil
+	}
+	if ctx.Err() != nil {
+		return nil, fmt.Errorf("waiting for the one that runs: %w", ctx.Err())
 	}
 	if err := startReaper(dir); err != nil {
 		return nil, err
@@ -114,10 +117,29 @@ func running(ctx context.Context, dir string) *sharedCluster {
 		return nil
 	}
 	found := &sharedCluster{}
-	if json.Unmarshal(content, &found.cluster) != nil || ping(ctx, found) != nil {
+	if json.Unmarshal(content, &found.cluster) != nil || !answers(ctx, found) {
 		return nil
 	}
 	return found
+}
+
+// answers waits for an answer as long as there is somebody: a server that is
+// slow on a busy machine is not one to put another in the place of.
+func answers(ctx context.Context, server *sharedCluster) bool {
+	for {
+		err := ping(ctx, server)
+		if err == nil {
+			return true
+		}
+		if errors.Is(err, syscall.ECONNREFUSED) || errors.Is(err, fs.ErrNotExist) {
+			return false
+		}
+		select {
+		case <-ctx.Done():
+			return false
+		case <-time.After(100 * time.Millisecond):
+		}
+	}
 }
 
 func ping(ctx context.Context, server *sharedCluster) error {
