@@ -212,7 +212,7 @@ func TestLongTextsAreSentInParts(t *testing.T) {
 			tag, err := h.store.Pool().Exec(t.Context(), `UPDATE messages SET status = 'sent' WHERE id = $1 AND text LIKE '%<b>Some</b> words%'`,
 				omni.OutboundPartID(id, i))
 			return err == nil && tag.RowsAffected() == 1
-		}, 5*time.Second, 5*time.Millisecond)
+		}, 20*time.Second, 5*time.Millisecond)
 	}
 	var s sent
 	(<-answered).data(t, &s)
@@ -237,7 +237,7 @@ func TestWaitAnswersWithTheOutcome(t *testing.T) {
 	require.Eventually(t, func() bool {
 		tag, err := h.store.Pool().Exec(t.Context(), `UPDATE messages SET status = 'sent' WHERE id = $1`, id)
 		return err == nil && tag.RowsAffected() == 1
-	}, 5*time.Second, 5*time.Millisecond)
+	}, 20*time.Second, 5*time.Millisecond)
 	a := <-answered
 	var s sent
 	a.data(t, &s)

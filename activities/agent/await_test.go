@@ -138,7 +138,7 @@ func TestAnAnswerThatNeverComes(t *testing.T) {
 	out, err := w.reply(turn)
 	require.NoError(t, err)
 	require.Equal(t, activities.StateAwaiting, out.State)
-	require.Eventually(t, func() bool { _, err = w.await(turn); return err != nil }, 5*time.Second, 20*time.Millisecond)
+	require.Eventually(t, func() bool { _, err = w.await(turn); return err != nil }, 20*time.Second, 20*time.Millisecond)
 	failure := requireApplicationError(t, err, activities.ErrTypeAgentTransient, true)
 	_, err = w.reply(turn)
 	requireApplicationError(t, err, activities.ErrTypeAgentTransient, true)

@@ -59,7 +59,7 @@ func TestAFollowUpsCallIsCutWhenTheSilenceIsBroken(t *testing.T) {
 	w.record(dm, "Ana", "thanks, all fine")
 	recorded := time.Now()
 	<-gone
-	require.Less(t, time.Since(recorded), 500*time.Millisecond, "cut at the provider's connection")
+	require.Less(t, time.Since(recorded), 5*time.Second, "cut at the provider's connection")
 	require.Equal(t, activities.ReplyOutput{State: activities.StateCancelled}, <-results)
 	cancelled := w.events(turn, omni.EventFollowUpCancelled)
 	require.Len(t, cancelled, 1)

@@ -111,7 +111,7 @@ func TestASlowConsumerIsCaughtUpAndMemoryStaysBounded(t *testing.T) {
 		h.mu.Lock()
 		defer h.mu.Unlock()
 		return h.tail.Seq == n
-	}, 5*time.Second, 5*time.Millisecond)
+	}, 20*time.Second, 5*time.Millisecond)
 	h.mu.Lock()
 	require.LessOrEqual(t, len(h.items), maxItems)
 	require.Equal(t, int64(n-maxItems), h.base.Seq)

@@ -58,7 +58,7 @@ func TestThePageSaysWhoIsThere(t *testing.T) {
 	}
 	says := func(want ...string) {
 		t.Helper()
-		require.Eventually(t, func() bool { return len(there.all()) >= len(want) }, 5*time.Second, 5*time.Millisecond)
+		require.Eventually(t, func() bool { return len(there.all()) >= len(want) }, 20*time.Second, 5*time.Millisecond)
 		require.Equal(t, want, there.all())
 	}
 	me := chatID(hub.InstanceID, testToken)

@@ -44,6 +44,7 @@ func TestKillInsideARandomizedDebounce(t *testing.T) {
 	l := h.newLine(object{"messaging": object{"debounceMode": "randomized", "debounceMinMs": 12000, "debounceMaxMs": 20000}})
 	began := time.Now()
 	id := l.say("m1", "c1", "hello")
+	l.becomes(id, "processing", 10*time.Second) // its turn has begun, the wait is drawn
 	h.kill()
 	h.start()
 	restarted := time.Since(began)

@@ -81,7 +81,7 @@ func TestChatPageShowsAnswersGrow(t *testing.T) {
 	var created struct{ ID string }
 	h.call(http.MethodPost, "/api/v1/instances", object{"name": "site", "channel": "webchat",
 		"agent": object{"provider": "openai", "apiUrl": agent.URL + "/v1", "apiKey": "sk-test", "model": "test", "streaming": true}}, &created)
-	require.Eventually(t, func() bool { status, _ := h.get("/chat/" + created.ID); return status == http.StatusOK }, 5*time.Second, 20*time.Millisecond)
+	require.Eventually(t, func() bool { status, _ := h.get("/chat/" + created.ID); return status == http.StatusOK }, 20*time.Second, 20*time.Millisecond)
 	p.do(chromedp.Navigate(h.url("/chat/"+created.ID)), chromedp.WaitVisible(chromedp.CSS("#message")))
 	p.status("Connected", browserWait)
 	p.says("Tell me a story")

@@ -77,7 +77,7 @@ func TestChatPage(t *testing.T) {
 	h.call(http.MethodPost, "/api/v1/instances", object{"name": "site", "channel": "webchat",
 		"channelConfig": object{"title": "Ask us"}, "agent": object{"provider": "echo"}}, &created)
 	url := h.url("/chat/" + created.ID)
-	require.Eventually(t, func() bool { status, _ := h.get("/chat/" + created.ID); return status == http.StatusOK }, 5*time.Second, 20*time.Millisecond)
+	require.Eventually(t, func() bool { status, _ := h.get("/chat/" + created.ID); return status == http.StatusOK }, 20*time.Second, 20*time.Millisecond)
 
 	p.do(chromedp.Navigate(url), chromedp.WaitVisible(chromedp.CSS("#message")))
 	p.status("Connected", browserWait)

@@ -231,7 +231,7 @@ func (h *hub) newLine(settings object) *line {
 		var st struct{ Status string }
 		h.call(http.MethodGet, "/api/v1/instances/"+l.id, nil, &st)
 		return st.Status == "active"
-	}, 5*time.Second, 20*time.Millisecond, "the instance becomes active")
+	}, 20*time.Second, 20*time.Millisecond, "the instance becomes active")
 	return l
 }
 

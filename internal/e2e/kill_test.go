@@ -106,7 +106,7 @@ func TestKillAgainAndAgainDuringTheAgentCall(t *testing.T) {
 
 func TestKillBetweenTwoParts(t *testing.T) {
 	h := newHub(t)
-	l := h.newLine(object{"messaging": object{"splitDelayMs": 700}})
+	l := h.newLine(object{"messaging": object{"splitDelayMs": 1500}})
 	l.say("m1", "c1", "part one\n\npart two\n\npart three")
 	l.hears(10*time.Second, "c1", 1)
 	h.kill()

@@ -66,7 +66,7 @@ func TestOnePersonOnThreeChannels(t *testing.T) {
 	bot := h.newBot("555555555:AAPeoplePeoplePeoplePeoplePeoplePe5", nil, nil)
 	var site struct{ ID string }
 	h.call(http.MethodPost, "/api/v1/instances", object{"name": "site", "channel": "webchat"}, &site)
-	require.Eventually(t, func() bool { status, _ := h.get("/chat/" + site.ID); return status == http.StatusOK }, 5*time.Second, 20*time.Millisecond)
+	require.Eventually(t, func() bool { status, _ := h.get("/chat/" + site.ID); return status == http.StatusOK }, 20*time.Second, 20*time.Millisecond)
 
 	_, err := l.Send(t.Context(), "w-"+time.Now().Format(time.RFC3339Nano), object{"id": "1", "kind": "message", "chat": object{"id": "c1", "type": "dm"},
 		"sender": object{"id": "u1", "name": "Inês Araújo", "phone": "+5511987654321"}, "content": object{"type": "text", "text": "from custom"}})

@@ -88,7 +88,7 @@ func TestLeaderIsWellWhileSomebodyLeads(t *testing.T) {
 	require.Eventually(t, func() bool {
 		err := l.Health(t.Context())
 		return err != nil && err.Error() == "scribe: session lost"
-	}, 5*time.Second, time.Millisecond)
+	}, 20*time.Second, time.Millisecond)
 	e.terms <- nil
 	<-began
 	require.NoError(t, l.Health(t.Context()), "the next term works")

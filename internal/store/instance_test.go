@@ -174,7 +174,7 @@ func TestInstanceCache(t *testing.T) {
 		}
 		got <- in.Name
 	}()
-	require.Eventually(t, func() bool { return from.count() == 4 }, 5*time.Second, time.Millisecond)
+	require.Eventually(t, func() bool { return from.count() == 4 }, 20*time.Second, time.Millisecond)
 	from.set("new", nil)
 	c.Invalidate(id)
 	close(hold)

@@ -2,11 +2,13 @@ package gateway_test
 
 import (
 	"context"
+	"encoding/json"
 	"fmt"
 	"sync"
 	"testing"
 	"time"
 
+	"github.com/nats-io/nats.go"
 	"github.com/stretchr/testify/require"
 
 	"github.com/omnihub/omni/channels"
@@ -146,7 +148,8 @@ func TestALongWaitIsSentAway(t *testing.T) {
 func TestAWaitingBubbleCanBeWithdrawn(t *testing.T) {
 	t.Parallel()
 	asked := make(chan string, 4)
-	w, in := paced(t, channels.Capabilities{ChatPerSecond: 1}, func(_ context.Context, out message.Outbound) (message.Receipt, error) {
+	const every = 1900 * time.Millisecond
+	w, in := paced(t, channels.Capabilities{ChatPerSecond: 1 / every.Seconds()}, func(_ context.Context, out message.Outbound) (message.Receipt, error) {
 		asked <- out.Key
 		return message.Receipt{ExternalID: "x"}, nil
 	})
@@ -163,7 +166,7 @@ func TestAWaitingBubbleCanBeWithdrawn(t *testing.T) {
 		require.NoError(t, w.bus.Withdraw("fake", in.ID, "k2"))
 		return len(answer) == 1
 	}, 10*time.Second, 10*time.Millisecond)
-	require.Less(t, time.Since(began), 900*time.Millisecond)
+	require.Less(t, time.Since(began), every-100*time.Millisecond)
 	failure = <-answer
 	require.True(t, failure.Certain)
 	require.Equal(t, channels.ErrTransient, failure.Kind)
@@ -181,18 +184,22 @@ func TestAWaitingBubbleCanBeWithdrawn(t *testing.T) {
 // A stopping session lets nobody stand at its gate.
 func TestNobodyWaitsAtAStoppingGate(t *testing.T) {
 	t.Parallel()
-	w, in := paced(t, channels.Capabilities{ChatPerSecond: 0.6}, nil)
+	w, in := paced(t, channels.Capabilities{ChatPerSecond: 0.51}, nil) // as rare as somebody may stand there for
 	_, failure := w.send(in.ID, "c1", "k1", time.Time{})
 	require.Nil(t, failure)
-	answer := make(chan *channels.SendError, 1)
-	go func() {
-		_, failure := w.send(in.ID, "c1", "k2", time.Time{})
-		answer <- failure
-	}()
-	_, failure = w.send(in.ID, "c2", "k3", time.Time{}) // by then the other one stands there
+	answer, err := w.bus.Conn().SubscribeSync(nats.NewInbox())
+	require.NoError(t, err)
+	require.NoError(t, w.bus.Conn().PublishRequest(channels.Subject("fake", in.ID.String(), channels.OpSend), answer.Subject,
+		[]byte(`{"idempotencyKey":"k2","chat":{"id":"c1"}}`)))
+	_, failure = w.send(in.ID, "c2", "k3", time.Time{}) // by then the other one stands there: requests are taken in order
 	require.Nil(t, failure)
 	require.NoError(t, w.bus.RequestRestart(t.Context(), in.ID))
-	failure = receive(t, answer)
+	msg, err := answer.NextMsg(30 * time.Second)
+	require.NoError(t, err)
+	var reply channels.Reply
+	require.NoError(t, json.Unmarshal(msg.Data, &reply))
+	require.NotNil(t, reply.Error, "%s", msg.Data)
+	failure = reply.Error.AsSendError()
 	require.Equal(t, channels.ErrNotConnected, failure.Kind)
 	require.True(t, failure.Certain)
 }

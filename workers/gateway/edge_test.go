@@ -158,7 +158,7 @@ func TestWebhooksFindTheirInstance(t *testing.T) {
 	require.Eventually(t, func() bool {
 		_, err = h.Webhook(t.Context(), "fake", in.ID.String(), channels.WebhookRequest{})
 		return errors.Is(err, store.ErrNotFound)
-	}, 5*time.Second, time.Millisecond)
+	}, 20*time.Second, time.Millisecond)
 }
 
 func TestAPageIsMadeAnewWhenItsConfigurationChanges(t *testing.T) {
@@ -179,7 +179,7 @@ func TestAPageIsMadeAnewWhenItsConfigurationChanges(t *testing.T) {
 		return nil
 	})
 	require.NoError(t, err)
-	require.Eventually(t, func() bool { return strings.Contains(show(), "two") }, 5*time.Second, 2*time.Millisecond)
+	require.Eventually(t, func() bool { return strings.Contains(show(), "two") }, 20*time.Second, 2*time.Millisecond)
 	_, err = h.Page(uuid.NewString())
 	require.ErrorIs(t, err, store.ErrNotFound)
 }

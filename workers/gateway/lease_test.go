@@ -115,7 +115,7 @@ func TestAStalledGatewayKeepsItsInstances(t *testing.T) {
 	w.gateway("waits", unhurried)
 
 	renewed := w.leaseRevision(in.ID)
-	require.Eventually(t, func() bool { return w.leaseRevision(in.ID) != renewed }, 5*time.Second, 5*time.Millisecond)
+	require.Eventually(t, func() bool { return w.leaseRevision(in.ID) != renewed }, 20*time.Second, 5*time.Millisecond)
 	// The next renewal is due in Renew: the stall begins right before.
 	hold := time.After(gateway.DefaultTiming().Renew - 50*time.Millisecond)
 	<-hold
@@ -124,7 +124,7 @@ func TestAStalledGatewayKeepsItsInstances(t *testing.T) {
 	way.gate.Unlock()
 
 	renewed = w.leaseRevision(in.ID)
-	require.Eventually(t, func() bool { return w.leaseRevision(in.ID) != renewed }, 5*time.Second, 5*time.Millisecond, "renewed again")
+	require.Eventually(t, func() bool { return w.leaseRevision(in.ID) != renewed }, 20*time.Second, 5*time.Millisecond, "renewed again")
 	require.Empty(t, w.fake.stopped, "the session goes on")
 	require.Empty(t, w.fake.started, "and is the only one")
 }
@@ -187,12 +187,12 @@ func TestAStoppingGatewayKeepsItsLeaseUntilItIsSilent(t *testing.T) {
 	require.Eventually(t, func() bool { // taken out of the queue group: it is stopping
 		_, failure := w.send(in.ID, "other", "k2", time.Now().Add(50*time.Millisecond))
 		return failure != nil
-	}, 5*time.Second, 10*time.Millisecond)
+	}, 20*time.Second, 10*time.Millisecond)
 	for range 3 {
 		revision := w.leaseRevision(in.ID)
-		require.Eventually(t, func() bool { return w.leaseRevision(in.ID) > revision }, 5*time.Second, 5*time.Millisecond, "it is renewed")
+		require.Eventually(t, func() bool { return w.leaseRevision(in.ID) > revision }, 20*time.Second, 5*time.Millisecond, "it is renewed")
 	}
 	goOn.release()
 	wg.Wait()
-	require.Eventually(t, func() bool { return w.leaseRevision(in.ID) == 0 }, 5*time.Second, 5*time.Millisecond, "it is given back")
+	require.Eventually(t, func() bool { return w.leaseRevision(in.ID) == 0 }, 20*time.Second, 5*time.Millisecond, "it is given back")
 }

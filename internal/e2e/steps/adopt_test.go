@@ -24,7 +24,7 @@ func TestAdoption(t *testing.T) {
 		t.Parallel()
 		l := w.newLine(t, object{"messaging": object{"debounceMode": "fixed", "debounceMs": 2000}})
 		turn := w.orphan(t, l, "one", func() {
-			require.Eventually(t, func() bool { return w.turnOf(t, l.message("m1")).state == "collecting" }, 5*time.Second, 10*time.Millisecond)
+			require.Eventually(t, func() bool { return w.turnOf(t, l.message("m1")).state == "collecting" }, 20*time.Second, 10*time.Millisecond)
 		})
 		w.sweep(t)
 		w.adoptedBy(t, l, turn, "one")

@@ -157,7 +157,7 @@ func TestFollowUp(t *testing.T) {
 			said := time.Now()
 			breaks(t, l)
 			c := <-cuts
-			require.Less(t, c.at.Sub(said), 500*time.Millisecond, "cut at the provider's connection")
+			require.Less(t, c.at.Sub(said), cutWithin, "cut at the provider's connection")
 			w.finished(t, activities.FollowUpWorkflowID(l.turn("m1"), 0))
 			events := w.events(t, l.message("m1"))
 			require.Equal(t, 1, events["followup.cancelled"])

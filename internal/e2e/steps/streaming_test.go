@@ -22,19 +22,28 @@ import (
 // talker is a model that says its answer word by word.
 type talker struct {
 	*httptest.Server
-	calls chan struct{}
 	mu    sync.Mutex
-	talks [][]string // what each call was told: "user: hello"
+	talks [][]string     // what each call was told: "user: hello"
+	asked map[string]int // how often it was told the same thing last
 }
 
 // newTalker says the nth text in the nth call, and the last one from then on.
 func newTalker(t *testing.T, pause time.Duration, texts ...string) *talker {
 	t.Helper()
-	k := &talker{calls: make(chan struct{}, 1000)}
+	calls := 0
+	return newTalkerWith(t, pause, func(string, int) string {
+		calls++
+		return texts[min(calls, len(texts))-1]
+	})
+}
+
+// newTalkerWith says what answer has for the nth call (from 1) that is told
+// the same thing last. It is asked by one call at a time.
+func newTalkerWith(t *testing.T, pause time.Duration, answer func(asked string, nth int) string) *talker {
+	t.Helper()
+	k := &talker{asked: map[string]int{}}
 	k.Server = httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		k.hear(r)
-		k.calls <- struct{}{}
-		text := texts[min(len(k.calls), len(texts))-1]
+		text := k.hear(r, answer)
 		w.Header().Set("Content-Type", "text/event-stream")
 		for _, word := range strings.SplitAfter(text, " ") {
 			b, _ := json.Marshal(object{"model": "test", "choices": []object{{"index": 0, "delta": object{"content": word}}}})
@@ -55,19 +64,23 @@ func newTalker(t *testing.T, pause time.Duration, texts ...string) *talker {
 	return k
 }
 
-// hear keeps what a call was told.
-func (k *talker) hear(r *http.Request) {
+// hear keeps what a call was told, and returns what to say.
+func (k *talker) hear(r *http.Request, answer func(asked string, nth int) string) string {
 	var in struct {
 		Messages []struct{ Role, Content string }
 	}
 	_ = json.NewDecoder(r.Body).Decode(&in)
 	var talk []string
+	asked := ""
 	for _, m := range in.Messages {
 		talk = append(talk, m.Role+": "+m.Content)
+		asked = m.Content
 	}
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	k.talks = append(k.talks, talk)
+	k.asked[asked]++
+	return answer(asked, k.asked[asked])
 }
 
 func (k *talker) agent() object {
@@ -118,6 +131,10 @@ func (l *line) begins(t *testing.T, chat, answer string) {
 	}, 20*time.Second, 5*time.Millisecond, "%s shows the beginning", chat)
 }
 
+// endless is said for as long as anybody listens: what is to happen meanwhile
+// happens, however slow the machine is.
+var endless = "The model goes on" + strings.Repeat(" and on", 500)
+
 const (
 	firstPart  = "The first paragraph is said slowly, word by word, so that it is shown while it is being said."
 	secondPart = "The second one follows it, and is long enough to be shown before it is whole, too, as a message of its own."
@@ -148,6 +165,19 @@ func (s *site) said(t *testing.T, chat uuid.UUID) (texts []string) {
 	return texts
 }
 
+const otherPart = "The model says something else until the hub is killed, and it says it for long enough to be cut off."
+
+// untilCut is what the model says until the hub is killed: to its end where
+// that is when the hub dies.
+func untilCut(point string) string {
+	switch point {
+	case "AnswerTurn", "ClaimPart", "ReceiptPart":
+		return otherPart
+	default:
+		return endless
+	}
+}
+
 // The hub is killed on either side of every step in which an answer is shown
 // while it is said. The chat has each part once, whole.
 func TestKillWhileAnAnswerIsShown(t *testing.T) {
@@ -166,20 +196,24 @@ func TestKillWhileAnAnswerIsShown(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			c := newChild(t)
-			// Another text in each call: a model does not repeat itself.
-			const other = "The model says something else until the hub is killed, and it says it for long enough to be cut off."
-			agent := newTalker(t, 100*time.Millisecond, other, firstPart+"\n\n"+secondPart)
+			first := map[string]string{} // by what is asked: another text than later, as a model does not repeat itself
+			for i, d := range deaths {
+				first[fmt.Sprint("hello ", i)] = untilCut(d.point)
+			}
+			agent := newTalkerWith(t, 100*time.Millisecond, func(asked string, nth int) string {
+				if nth == 1 {
+					return first[asked]
+				}
+				return firstPart + "\n\n" + secondPart
+			})
 			c.start(t, orders{})
 			l := c.newLine(t, object{"agent": agent.agent()})
 			c.stop()
 			for i, d := range deaths {
 				chat := fmt.Sprint("c", i)
 				m := moment{When: d.when, Point: d.point, Chat: l.chat(chat), Platform: chat}
-				for len(agent.calls) > 0 { // of those before
-					<-agent.calls
-				}
 				c.start(t, orders{Faults: []fault{{m, d.nth}}})
-				l.say(t, chat+"m", chat, "hello")
+				l.say(t, chat+"m", chat, fmt.Sprint("hello ", i))
 				c.dies(t, 30*time.Second)
 				t.Logf("killed %s %s #%d, when it read %q", d.when, d.point, d.nth, l.reads(chat))
 			}
@@ -190,7 +224,7 @@ func TestKillWhileAnAnswerIsShown(t *testing.T) {
 				id := l.message(chat + "m")
 				c.finishedWithin(t, 3*answeredWithin-time.Since(restarted), workflows.MessageWorkflowID(id))
 				said := c.said(t, l.chat(chat))
-				require.Contains(t, [][]string{{other}, {firstPart, secondPart}}, said, "%s %s", d.when, d.point)
+				require.Contains(t, [][]string{{otherPart}, {firstPart, secondPart}}, said, "%s %s", d.when, d.point)
 				require.Equal(t, said, l.reads(chat), "%s %s: each part once, whole", d.when, d.point)
 				require.Equal(t, "answered", c.status(t, id))
 				require.Equal(t, 1, c.events(t, id)["agent.response"])

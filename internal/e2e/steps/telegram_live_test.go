@@ -137,8 +137,13 @@ func TestAnswersGrowOnTelegram(t *testing.T) {
 func TestKillWhileAnAnswerGrowsOnTelegram(t *testing.T) {
 	t.Parallel()
 	c := newChild(t)
-	const other = "The model says something else until the hub is killed, and it says it for long enough to be cut off."
-	agent := newTalker(t, 100*time.Millisecond, other, firstPart)
+	first := map[string]string{} // by what is asked
+	agent := newTalkerWith(t, 100*time.Millisecond, func(asked string, nth int) string {
+		if nth == 1 {
+			return first[asked]
+		}
+		return firstPart
+	})
 	c.start(t, orders{})
 	b := c.newTelegram(t, object{"agent": agent.agent()})
 	c.stop()
@@ -150,13 +155,13 @@ func TestKillWhileAnAnswerGrowsOnTelegram(t *testing.T) {
 		{after, "AnswerTurn", 1, true}, {before, "ReceiptPart", 1, true}}
 	asked := map[int]uuid.UUID{}
 	for i, d := range deaths {
-		for len(agent.calls) > 0 {
-			<-agent.calls
-		}
+		first[fmt.Sprint("hello ", i)] = untilCut(d.point)
+	}
+	for i, d := range deaths {
 		person := int64(100 + i)
 		chat := fmt.Sprint(person)
 		c.start(t, orders{Faults: []fault{{moment{When: d.when, Point: d.point, Chat: omni.ChatID(b.id, chat), Platform: chat}, d.nth}}})
-		asked[i] = b.asks(person, "hello")
+		asked[i] = b.asks(person, fmt.Sprint("hello ", i))
 		c.dies(t, 30*time.Second)
 		t.Logf("killed %s %s, when it read %q", d.when, d.point, b.reads(person))
 	}
@@ -175,7 +180,7 @@ func TestKillWhileAnAnswerGrowsOnTelegram(t *testing.T) {
 		}
 		require.Equal(t, "sent", status, name)
 		require.Len(t, read, 1, name)
-		require.Contains(t, []string{other, firstPart}, read[0], "%s: whole", name)
+		require.Contains(t, []string{otherPart, firstPart}, read[0], "%s: whole", name)
 		require.Equal(t, "answered", c.status(t, asked[i]), name)
 	}
 	require.Empty(t, b.Violations())

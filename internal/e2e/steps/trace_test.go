@@ -60,7 +60,7 @@ func (w *watched) traced(t *testing.T, spans *tracetest.SpanRecorder, way way, t
 	require.Eventually(t, func() bool {
 		list = inTrace(spans.Ended(), trace)
 		return !slices.ContainsFunc(want, func(name string) bool { return len(named(list, name)) == 0 })
-	}, 5*time.Second, 20*time.Millisecond, "the trace is whole: %q", names(list))
+	}, 20*time.Second, 20*time.Millisecond, "the trace is whole: %q", names(list))
 	ids := map[string]bool{clientSpan: true}
 	for _, s := range list {
 		ids[s.SpanContext().SpanID().String()] = true

@@ -29,6 +29,10 @@ type cut struct {
 	at    time.Time
 }
 
+// cutWithin is soon for a busy machine. Who is not told hears of it with its
+// next heartbeat, after six seconds.
+const cutWithin = 3 * time.Second
+
 // answersBoth answers with what it was told once that is more than one
 // message; a single one it thinks about until its connection is cut.
 func answersBoth(cuts chan<- cut) func(*http.Request, []string) (int, string) {
@@ -58,7 +62,7 @@ func TestInterruptWhileTheAgentThinks(t *testing.T) {
 			second := l.say(t, "m2", "c1", "two")
 			c := <-cuts
 			require.Equal(t, "one", c.texts)
-			require.Less(t, c.at.Sub(said), 500*time.Millisecond, "cut at the provider's connection")
+			require.Less(t, c.at.Sub(said), cutWithin, "cut at the provider's connection")
 			l.hears(t, 10*time.Second, "c1", "one+two")
 			<-agent.called
 			w.finished(t, workflows.MessageWorkflowID(first))
@@ -125,7 +129,7 @@ func TestInterruptEndsAfterThree(t *testing.T) {
 		<-agent.called
 	}
 	last := l.say(t, "m4", "c1", "4")
-	require.Eventually(t, func() bool { return w.turnOf(t, last).state == "collecting" }, 5*time.Second, 10*time.Millisecond)
+	require.Eventually(t, func() bool { return w.turnOf(t, last).state == "collecting" }, 20*time.Second, 10*time.Millisecond)
 	close(release)
 	l.hears(t, 15*time.Second, "c1", "0+1+2+3", "4")
 	require.Len(t, agent.calls(), interruptions+2)
