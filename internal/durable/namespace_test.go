@@ -60,5 +60,5 @@ func TestEnsureNamespaceWhileOthersDo(t *testing.T) {
 	require.NoError(t, err)
 	t.Cleanup(c.Close)
 	require.NoError(t, EnsureNamespace(t.Context(), c, "busy"))
-	require.EqualValues(t, contended.refusals+1, contended.asked.Load())
+	require.Equal(t, contended.refusals+1, contended.asked.Load())
 }
