@@ -45,11 +45,16 @@ const QuickDeadline = 4 * time.Second
 // less than this leaves a busy machine too little time for its call.
 const HeartbeatTimeout = 8 * time.Second
 
+// untilItAnswers is longer than any database is away. It is said, because the
+// client takes the limit of one try for that of all if it is not.
+const untilItAnswers = 365 * 24 * time.Hour
+
 // local are the options of a step that is one short transaction: tried again
 // until the database answers, because nothing else can be done without it.
 func local(ctx workflow.Context) workflow.Context {
 	return workflow.WithLocalActivityOptions(ctx, workflow.LocalActivityOptions{
-		StartToCloseTimeout: 10 * time.Second,
+		ScheduleToCloseTimeout: untilItAnswers,
+		StartToCloseTimeout:    10 * time.Second,
 		RetryPolicy: &temporal.RetryPolicy{
 			InitialInterval: 50 * time.Millisecond, BackoffCoefficient: 2, MaximumInterval: 3 * time.Second,
 		},

@@ -138,7 +138,8 @@ CREATE TABLE messages (
     updated_at    timestamptz NOT NULL DEFAULT clock_timestamp(),
     -- For indexes: one that looks at the status or at updated_at itself would
     -- make every change of them a new entry in all indexes of the table.
-    untaken       boolean GENERATED ALWAYS AS (status = 'received' AND direction = 'inbound') STORED,
+    untaken       boolean GENERATED ALWAYS AS (
+                      direction = 'inbound' AND turn_id IS NULL AND status IN ('received', 'processing')) STORED,
     withheld_at   timestamptz GENERATED ALWAYS AS (
                       CASE WHEN status = 'cancelled' AND direction = 'outbound' AND turn_id IS NULL THEN updated_at END) STORED
 ) WITH (fillfactor = 80);

@@ -268,6 +268,27 @@ func TestWrongKeyIsNotTriedAgain(t *testing.T) {
 	require.Equal(t, activities.OutcomeFailed, h.run().Outcome)
 }
 
+// A database that is away for an hour ends no message: each step is tried until
+// it answers.
+func TestStepsAreTriedUntilTheDatabaseAnswers(t *testing.T) {
+	t.Parallel()
+	h := newHands(t)
+	var back time.Time
+	tries := 0
+	h.OnActivity(activities.TurnJoin, mock.Anything, mock.Anything).Return(
+		func(context.Context, activities.JoinInput) (activities.TurnView, error) {
+			if tries++; tries == 1 {
+				back = h.Now().Add(time.Hour)
+			}
+			if h.Now().Before(back) {
+				return activities.TurnView{}, errors.New("the database system is not yet accepting connections")
+			}
+			return activities.TurnView{State: activities.StateIgnored}, nil
+		})
+	require.Equal(t, activities.OutcomeIgnored, h.run().Outcome)
+	require.Greater(t, tries, 1000)
+}
+
 func TestDeliveryOutcomes(t *testing.T) {
 	t.Parallel()
 	for outcome, deadLetter := range map[string]string{

@@ -41,10 +41,14 @@ func (e *Engine) Slots() *Slots { return e.slots }
 // StartMessage starts the workflow of an inbound message. A message that has
 // one, running or closed, is no error: the same event may come any number of times.
 func (e *Engine) StartMessage(ctx context.Context, in workflows.MessageInput) error {
+	return e.startMessage(ctx, in, enumspb.WORKFLOW_ID_REUSE_POLICY_REJECT_DUPLICATE)
+}
+
+func (e *Engine) startMessage(ctx context.Context, in workflows.MessageInput, reuse enumspb.WorkflowIdReusePolicy) error {
 	e.slots.await(ctx)
 	opts := client.StartWorkflowOptions{
 		ID: workflows.MessageWorkflowID(in.MessageID), TaskQueue: workflows.QueuePipeline,
-		WorkflowIDReusePolicy:    enumspb.WORKFLOW_ID_REUSE_POLICY_REJECT_DUPLICATE,
+		WorkflowIDReusePolicy:    reuse,
 		WorkflowIDConflictPolicy: enumspb.WORKFLOW_ID_CONFLICT_POLICY_USE_EXISTING,
 		WorkflowTaskTimeout:      workflowTaskTimeout,
 		EnableEagerStart:         true,
@@ -57,11 +61,12 @@ func (e *Engine) StartMessage(ctx context.Context, in workflows.MessageInput) er
 }
 
 // StartStranded starts the workflow of a message that has none: one that the
-// starter left out because it saw other settings than the recorder.
+// starter left out because it saw other settings than the recorder, or whose
+// workflow failed or was terminated before it did anything.
 func (e *Engine) StartStranded(ctx context.Context, m omni.StrandedMessage) error {
-	return e.StartMessage(ctx, workflows.MessageInput{TenantID: m.TenantID, InstanceID: m.InstanceID, Channel: m.Channel,
+	return e.startMessage(ctx, workflows.MessageInput{TenantID: m.TenantID, InstanceID: m.InstanceID, Channel: m.Channel,
 		ChatID: m.ChatID, MessageID: m.ID, Kind: m.Kind, Seq: m.Seq, ExternalID: m.ExternalID, ReceivedAt: m.RecordedAt,
-		Traceparent: m.Traceparent})
+		Traceparent: m.Traceparent}, enumspb.WORKFLOW_ID_REUSE_POLICY_ALLOW_DUPLICATE_FAILED_ONLY)
 }
 
 // keyword cuts a foreign id to what a keyword attribute takes.

@@ -43,6 +43,9 @@ func TestStrandedMessagesAreThoseNobodyBegan(t *testing.T) {
 	joined := w.receive("c2", "eva", "m2", "hello")
 	_, err := w.JoinTurn(t.Context(), w.joinParams(joined, 0))
 	require.NoError(t, err)
+	checked := w.receive("c4", "dan", "m4", "hello") // allowed, and then its workflow was lost
+	_, err = w.Pool().Exec(t.Context(), `UPDATE messages SET status = 'processing' WHERE id = $1`, checked.MessageID)
+	require.NoError(t, err)
 	over := w.inbound("c3", "bob", "m3", "hello")
 	over.Admission = &omni.Admission{Status: omni.StatusIgnored, Reason: "x"}
 	w.record(over)
@@ -52,7 +55,8 @@ func TestStrandedMessagesAreThoseNobodyBegan(t *testing.T) {
 	require.Empty(t, list, "they are still young")
 	list, err = w.StrandedMessages(t.Context(), 0, 10)
 	require.NoError(t, err)
-	require.Len(t, list, 1)
+	require.Len(t, list, 2)
+	require.Equal(t, checked.MessageID, list[1].ID)
 	require.Equal(t, stranded.MessageID, list[0].ID)
 	require.Equal(t, stranded.Seq, list[0].Seq)
 	require.Equal(t, stranded.ChatID(), list[0].ChatID)

@@ -9,17 +9,18 @@ import (
 	"time"
 
 	"github.com/jackc/pgx/v5"
-	"github.com/stretchr/testify/require"
 	"go.temporal.io/api/workflowservice/v1"
 	"go.temporal.io/sdk/client"
 	sdklog "go.temporal.io/sdk/log"
 )
 
+const openInbound = "inbound message"
+
 // openWork is what is not at its end; none of it may be left when it is quiet.
 var openWork = map[string]string{
 	"turn": `SELECT id::text || ' ' || state || ' led by ' || leader || ', held by ' || workflow_id FROM turns
 		WHERE state IN ('collecting', 'answering', 'reopened')`,
-	"inbound message":  `SELECT id::text || ' ' || status || ' ' || external_id FROM messages WHERE direction = 'inbound' AND status IN ('received', 'processing')`,
+	openInbound:        `SELECT id::text || ' ' || status || ' ' || external_id FROM messages WHERE direction = 'inbound' AND status IN ('received', 'processing')`,
 	"outbound message": `SELECT id::text || ' ' || status FROM messages WHERE direction = 'outbound' AND status IN ('queued', 'sending', 'scheduled')`,
 	"delivery":         `SELECT external_id || ' by ' || delivering FROM chats WHERE delivering IS NOT NULL`,
 	"event that was not relayed": `SELECT type || ' ' || subject FROM events e WHERE NOT EXISTS (SELECT FROM relay_cursor c
@@ -109,8 +110,11 @@ func (g *ground) quiet(within time.Duration) {
 		if len(open) < fewest {
 			fewest, deadline = len(open), time.Now().Add(within)
 		}
-		require.True(g.t, time.Now().Before(deadline), "after %s there is still %d open, as for %s:\n%s", time.Since(began).Round(time.Second),
-			len(open), within, strings.Join(open[:min(20, len(open))], "\n"))
+		if time.Now().After(deadline) {
+			g.t.Logf("how those went that are left:\n%s", g.storiesOf(open))
+			g.t.Fatalf("after %s there is still %d open, and has been for %s, as:\n%s", time.Since(began).Round(time.Second), len(open), within,
+				strings.Join(open[:min(20, len(open))], "\n"))
+		}
 		pause(g.t.Context(), 200*time.Millisecond)
 	}
 }

@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"strings"
 	"time"
+
+	"go.temporal.io/api/workflowservice/v1"
 )
 
 // story is a message's way as the log and the workflow's history tell it, in
@@ -43,6 +45,38 @@ func (g *ground) story(s *said) string {
 		detail := e.GetActivityTaskScheduledEventAttributes().GetActivityType().GetName() + e.GetWorkflowTaskFailedEventAttributes().GetFailure().GetMessage() +
 			e.GetActivityTaskFailedEventAttributes().GetFailure().GetMessage()
 		_, _ = fmt.Fprintf(&b, "  %8.3f %s %s\n", e.GetEventTime().AsTime().Sub(s.at).Seconds(), e.GetEventType(), detail)
+	}
+	return b.String()
+}
+
+// storiesOf tells how messages went that are still open, and what the janitor
+// made of them.
+func (g *ground) storiesOf(open []string) string {
+	var b strings.Builder
+	told := 0
+	for _, what := range open {
+		rest, ok := strings.CutPrefix(what, openInbound+": ")
+		if id, _, _ := strings.Cut(rest, " "); ok && told < 5 {
+			told++
+			_, _ = fmt.Fprintf(&b, "%s, in seconds from now:\n%s", what, g.story(&said{message: id, at: time.Now()}))
+		}
+	}
+	c, err := g.client()
+	if err != nil {
+		return b.String() + err.Error()
+	}
+	defer c.Close()
+	ctx, cancel := context.WithTimeout(g.t.Context(), 10*time.Second)
+	defer cancel()
+	runs, err := c.ListWorkflow(ctx, &workflowservice.ListWorkflowExecutionsRequest{Query: `WorkflowType = "Janitor"`, PageSize: 5})
+	if err != nil {
+		return b.String() + err.Error()
+	}
+	for _, run := range runs.GetExecutions() {
+		var swept any
+		id := run.GetExecution()
+		err := c.GetWorkflow(ctx, id.GetWorkflowId(), id.GetRunId()).Get(ctx, &swept)
+		_, _ = fmt.Fprintf(&b, "janitor of %s: %s %v %v\n", run.GetStartTime().AsTime().Format(time.TimeOnly), run.GetStatus(), swept, err)
 	}
 	return b.String()
 }

@@ -84,6 +84,35 @@ func TestAdoption(t *testing.T) {
 	})
 }
 
+// The workflow of a message is terminated, or fails, before the message is in a
+// turn that somebody could adopt: the janitor begins it again.
+func TestAMessageIsBegunAgain(t *testing.T) {
+	t.Parallel()
+	w := newWatched(t, slog.LevelInfo)
+	for name, c := range map[string]struct{ point, status string }{
+		"before it is resolved": {"InboundMessage", "received"},
+		"before it joins":       {"JoinTurn", "processing"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			l := w.newLine(t, object{"access": object{"mode": "blocklist"}})
+			stopped := w.gates.at(moment{When: before, Point: c.point, Chat: l.chat("c1"), Message: l.message("m1")})
+			m := l.say(t, "m1", "c1", "hello")
+			stopped.wait(t)
+			w.comesTo(t, m, c.status)
+			require.NoError(t, w.temporal.TerminateWorkflow(t.Context(), workflows.MessageWorkflowID(m), "", "by an operator"))
+			_, err := w.db.Exec(t.Context(), `UPDATE messages SET created_at = created_at - interval '2 minutes' WHERE id = $1`, m)
+			require.NoError(t, err)
+			w.sweep(t)
+			l.hears(t, 15*time.Second, "c1", "hello")
+			stopped.release() // what the first one still does, nobody needs
+			w.finished(t, workflows.MessageWorkflowID(m))
+			require.Equal(t, "answered", w.status(t, m))
+			require.Equal(t, 1, w.events(t, m)["message.sent"])
+		})
+	}
+}
+
 // orphan sends a message, waits for the moment, terminates the workflow and
 // lets the turn be overdue.
 func (w *watched) orphan(t *testing.T, l *line, text string, moment func()) uuid.UUID {
