@@ -187,15 +187,15 @@ CREATE TABLE turns (
     reply_hash   bytea,                            -- of the answer that came by a call of its own
     follows      uuid,                             -- a follow-up: the turn that it follows
     created_at   timestamptz NOT NULL DEFAULT clock_timestamp(),
-    finished_at  timestamptz,
-    -- For the index of those that are due. An index that says state IN (…) serves
-    -- every statement that names a state, too: the planner, who counted the open
-    -- ones at a quiet moment, takes it for empty and prefers it to the right one.
-    open         boolean GENERATED ALWAYS AS (state IN ('collecting', 'answering', 'reopened')) STORED
+    finished_at  timestamptz                       -- NULL: open (collecting, answering or reopened)
 ) WITH (fillfactor = 80);
 CREATE UNIQUE INDEX turns_collecting ON turns (chat_id, session_key, agent) WHERE state = 'collecting';
 CREATE UNIQUE INDEX turns_answering  ON turns (chat_id) WHERE state = 'answering';
-CREATE INDEX turns_due    ON turns (due_at) WHERE open;
+-- An index that said state IN (…) would serve every statement that names a
+-- state: the planner, who counted the open ones at a quiet moment, takes it for
+-- empty and prefers it to the right one. For the same reason only what is about
+-- all open turns says finished_at IS NULL.
+CREATE INDEX turns_due    ON turns (due_at) WHERE finished_at IS NULL;
 CREATE INDEX turns_recent ON turns (instance_id, created_at DESC);
 CREATE INDEX turns_chat   ON turns (chat_id, created_at DESC);
 -- The history of an agent session that is a person's, not a chat's.

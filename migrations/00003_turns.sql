@@ -548,7 +548,7 @@ DECLARE
 BEGIN
     PERFORM FROM chats WHERE id = p_chat FOR NO KEY UPDATE;
     UPDATE turns SET workflow_id = p_new_workflow, epoch = epoch + 1, due_at = clock_timestamp() + interval '60 seconds', sender = NULL
-    WHERE id = p_turn AND workflow_id = p_old_workflow AND epoch = p_old_epoch AND finished_at IS NULL
+    WHERE id = p_turn AND workflow_id = p_old_workflow AND epoch = p_old_epoch AND state IN ('collecting', 'answering', 'reopened')
       AND due_at < clock_timestamp()
     RETURNING epoch INTO new_epoch;
     RETURN new_epoch;
@@ -572,7 +572,7 @@ BEGIN
         RETURN NULL;
     END IF;
     UPDATE chats SET paused = true, paused_until = p_until, updated_at = clock_timestamp() WHERE id = p_chat;
-    FOR t IN SELECT * FROM turns WHERE chat_id = p_chat AND finished_at IS NULL LOOP
+    FOR t IN SELECT * FROM turns WHERE chat_id = p_chat AND state IN ('collecting', 'answering', 'reopened') LOOP
         UPDATE turns SET epoch = epoch + 1 WHERE id = t.id;
         PERFORM turn_finish_locked(t, 'cancelled', p_reason, 'chat.takeover', clock_timestamp(), 1);
         ids := ids || t.id;

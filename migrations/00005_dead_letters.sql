@@ -21,7 +21,7 @@ ALTER TABLE dead_letters
         ELSE 'other' END) STORED,
     ADD COLUMN retried_at timestamptz,
     ADD COLUMN started_at timestamptz, -- NULL: retried, and what goes on with it is not known to exist yet
-    ADD COLUMN open boolean GENERATED ALWAYS AS (status = 'open') STORED; -- for the index, as in turns
+    ADD COLUMN open boolean GENERATED ALWAYS AS (status = 'open') STORED; -- for the index: see turns_due
 CREATE INDEX dead_letters_open ON dead_letters (tenant_id, created_at, id) WHERE open;
 CREATE INDEX dead_letters_turn ON dead_letters (turn_id) WHERE turn_id IS NOT NULL;
 CREATE INDEX dead_letters_unstarted ON dead_letters (retried_at) WHERE status = 'retried' AND started_at IS NULL;

@@ -26,7 +26,7 @@ CREATE TABLE follow_ups (
     check_at      timestamptz NOT NULL,      -- past it, the janitor looks after its workflow
     created_at    timestamptz NOT NULL DEFAULT clock_timestamp(),
     ended_at      timestamptz,
-    -- For their indexes, as in turns.
+    -- For their indexes: see turns_due.
     waits_in      uuid GENERATED ALWAYS AS (CASE WHEN state = 'scheduled' THEN chat_id END) STORED,
     waits_until   timestamptz GENERATED ALWAYS AS (CASE WHEN state = 'scheduled' THEN check_at END) STORED,
     PRIMARY KEY (turn_id, n)

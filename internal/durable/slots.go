@@ -16,6 +16,9 @@ const (
 	// tasksThatGoOn is how many tasks it works on besides: a workflow that goes
 	// on does not wait for new ones.
 	tasksThatGoOn = 160
+	// tasksAskedFor is how many askers wait for one of these: a task that finds
+	// one is handed over, any other is written to its queue and read again.
+	tasksAskedFor = 40
 	// roomWithin is how long a start waits for room. After it the workflow is
 	// started all the same, and its first task goes to whoever asks.
 	roomWithin = 3 * time.Second
@@ -116,5 +119,5 @@ func (e *Engine) PipelineOptions(activities int) (worker.Options, error) {
 		return worker.Options{}, fmt.Errorf("making a place for each task: %w", err)
 	}
 	return worker.Options{Tuner: tuner{WorkerTuner: fixed, slots: e.slots},
-		MaxConcurrentWorkflowTaskPollers: 16, MaxConcurrentActivityTaskPollers: 2}, nil
+		MaxConcurrentWorkflowTaskPollers: tasksAskedFor, MaxConcurrentActivityTaskPollers: 2}, nil
 }

@@ -129,6 +129,23 @@ func (c *Cluster) Server(ctx context.Context, settings map[string]string) (cmd *
 	return c.command(ctx, "postgres", args...)
 }
 
+// FirstOf is the first value of a setting that these binaries take: how they
+// were built differs. The last one is taken for granted.
+func (c *Cluster) FirstOf(ctx context.Context, setting string, values ...string) string {
+	for _, value := range values[:len(values)-1] {
+		cmd, done, err := c.command(ctx, "postgres", "-c"+setting+"="+value, "-C"+setting)
+		if err != nil {
+			break
+		}
+		err = cmd.Run()
+		done()
+		if err == nil {
+			return value
+		}
+	}
+	return values[len(values)-1]
+}
+
 // command runs one of Postgres's programs on the data directory, as the owner.
 //
 // An unprivileged owner often may not walk the path to the data directory (a

@@ -206,6 +206,7 @@ func (s *Server) ended(err error) error {
 // spawn starts a child, and remembers it for Stop.
 func (s *Server) spawn() (*exec.Cmd, error) {
 	settings := maps.Clone(Settings)
+	settings["wal_compression"] = s.cluster.FirstOf(context.Background(), "wal_compression", "lz4", "on")
 	maps.Copy(settings, s.options.Settings)
 	cmd, done, err := s.cluster.Server(context.Background(), settings)
 	if err != nil {

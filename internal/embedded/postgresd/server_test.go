@@ -78,6 +78,21 @@ func exec1(t *testing.T, server *postgresd.Server, sql string) {
 	require.NoError(t, err)
 }
 
+func TestWhatIsWrittenAheadIsPacked(t *testing.T) {
+	t.Parallel()
+	server := newServer(t, privateDir(t))
+	start(t, server)
+	url, err := server.URL("postgres")
+	require.NoError(t, err)
+	conn, err := pgx.Connect(t.Context(), url)
+	require.NoError(t, err)
+	defer func() { _ = conn.Close(context.Background()) }()
+	var how string
+	require.NoError(t, conn.QueryRow(t.Context(), "SHOW wal_compression").Scan(&how))
+	require.Contains(t, []string{"lz4", "pglz", "on"}, how)
+	require.Equal(t, "on", server.Cluster().FirstOf(t.Context(), "wal_compression", "no such way", "on"))
+}
+
 func TestServerKeepsDataOverRestarts(t *testing.T) {
 	t.Parallel()
 	dir := privateDir(t)

@@ -32,7 +32,7 @@ const AgentFailed = `-- name: AgentFailed :execrows
 WITH t AS (
     UPDATE turns SET due_at = greatest(due_at, clock_timestamp() + $7::interval)
     WHERE turns.id = $8 AND workflow_id = $9 AND epoch = $10 AND state || '' = 'answering'
-    RETURNING id, tenant_id, instance_id, channel, chat_id, session_key, agent, state, leader, workflow_id, epoch, due_at, first_at, last_at, last_seq, quiet_for, quiet_at, latest_at, media_pending, media_until, closed_at, answer, part_count, agent_ms, deliver_ms, error, outcome, sender, sender_until, wake_workflow, asked_at, reply_until, awaiting, reply_hash, follows, created_at, finished_at, open, reopened_at, yielded_to, actions, gate, live
+    RETURNING id, tenant_id, instance_id, channel, chat_id, session_key, agent, state, leader, workflow_id, epoch, due_at, first_at, last_at, last_seq, quiet_for, quiet_at, latest_at, media_pending, media_until, closed_at, answer, part_count, agent_ms, deliver_ms, error, outcome, sender, sender_until, wake_workflow, asked_at, reply_until, awaiting, reply_hash, follows, created_at, finished_at, reopened_at, yielded_to, actions, gate, live
 )
 INSERT INTO events (id, tenant_id, type, subject, instance_id, channel, chat_id, correlation_id, data)
 SELECT uuid_v7(), t.tenant_id, 'agent.error', t.id::text, t.instance_id, t.channel, t.chat_id, t.leader,

@@ -79,7 +79,7 @@ func (q *Queries) GetMessage(ctx context.Context, arg GetMessageParams) (Message
 
 const GetTurn = `-- name: GetTurn :one
 
-SELECT id, tenant_id, instance_id, channel, chat_id, session_key, agent, state, leader, workflow_id, epoch, due_at, first_at, last_at, last_seq, quiet_for, quiet_at, latest_at, media_pending, media_until, closed_at, answer, part_count, agent_ms, deliver_ms, error, outcome, sender, sender_until, wake_workflow, asked_at, reply_until, awaiting, reply_hash, follows, created_at, finished_at, open, reopened_at, yielded_to, actions, gate, live FROM turns WHERE id = $1 AND tenant_id = $2
+SELECT id, tenant_id, instance_id, channel, chat_id, session_key, agent, state, leader, workflow_id, epoch, due_at, first_at, last_at, last_seq, quiet_for, quiet_at, latest_at, media_pending, media_until, closed_at, answer, part_count, agent_ms, deliver_ms, error, outcome, sender, sender_until, wake_workflow, asked_at, reply_until, awaiting, reply_hash, follows, created_at, finished_at, reopened_at, yielded_to, actions, gate, live FROM turns WHERE id = $1 AND tenant_id = $2
 `
 
 type GetTurnParams struct {
@@ -129,7 +129,6 @@ func (q *Queries) GetTurn(ctx context.Context, arg GetTurnParams) (Turn, error) 
 		&i.Follows,
 		&i.CreatedAt,
 		&i.FinishedAt,
-		&i.Open,
 		&i.ReopenedAt,
 		&i.YieldedTo,
 		&i.Actions,

@@ -490,7 +490,6 @@ type Turn struct {
 	Follows      uuid.NullUUID
 	CreatedAt    time.Time
 	FinishedAt   *time.Time
-	Open         *bool
 	ReopenedAt   *time.Time
 	YieldedTo    uuid.NullUUID
 	Actions      json.RawMessage

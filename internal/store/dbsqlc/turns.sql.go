@@ -24,7 +24,7 @@ func (q *Queries) DoubtPart(ctx context.Context, id uuid.UUID) error {
 const OverdueTurns = `-- name: OverdueTurns :many
 SELECT id, tenant_id, instance_id, channel, chat_id, leader, workflow_id, epoch
 FROM turns
-WHERE open AND due_at < now()
+WHERE finished_at IS NULL AND due_at < now()
   AND ($1::uuid IS NULL OR id = $1)
 ORDER BY due_at
 LIMIT $2
@@ -110,7 +110,7 @@ func (q *Queries) ParkedTurns(ctx context.Context, limitTo int32) ([]ParkedTurns
 }
 
 const PostponeTurn = `-- name: PostponeTurn :exec
-UPDATE turns SET due_at = clock_timestamp() + $1::interval WHERE id = $2 AND finished_at IS NULL
+UPDATE turns SET due_at = clock_timestamp() + $1::interval WHERE id = $2 AND state IN ('collecting', 'answering', 'reopened')
 `
 
 type PostponeTurnParams struct {

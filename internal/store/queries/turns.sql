@@ -1,13 +1,13 @@
 -- name: OverdueTurns :many
 SELECT id, tenant_id, instance_id, channel, chat_id, leader, workflow_id, epoch
 FROM turns
-WHERE open AND due_at < now()
+WHERE finished_at IS NULL AND due_at < now()
   AND (sqlc.narg('only')::uuid IS NULL OR id = sqlc.narg('only'))
 ORDER BY due_at
 LIMIT sqlc.arg('limit_to');
 
 -- name: PostponeTurn :exec
-UPDATE turns SET due_at = clock_timestamp() + sqlc.arg('by')::interval WHERE id = sqlc.arg('id') AND finished_at IS NULL;
+UPDATE turns SET due_at = clock_timestamp() + sqlc.arg('by')::interval WHERE id = sqlc.arg('id') AND state IN ('collecting', 'answering', 'reopened');
 
 -- name: ParkedTurns :many
 -- Held for want of knowing, and nothing of it is unknown any more.
