@@ -86,7 +86,7 @@ func TestWhatIsWrittenAheadIsPacked(t *testing.T) {
 	require.NoError(t, err)
 	conn, err := pgx.Connect(t.Context(), url)
 	require.NoError(t, err)
-	defer func() { _ = conn.Close(context.Background()) }()
+	defer func() { _ = conn.Close(t.Context()) }()
 	var how string
 	require.NoError(t, conn.QueryRow(t.Context(), "SHOW wal_compression").Scan(&how))
 	require.Contains(t, []string{"lz4", "pglz", "on"}, how)
