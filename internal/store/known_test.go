@@ -39,7 +39,7 @@ func TestWhatIsKnownStays(t *testing.T) {
 	require.Equal(t, []string{"Ana María", "ana77", "Ana's"}, []string{name, username, chat})
 
 	// A program may let somebody else write in a chat of two: it stays the first one's.
-	say("m4", "u2", "Bo", "", "")
+	say("m4", "u2", "Bo", "", "Ana and Bo")
 	var with bool
 	require.NoError(t, w.Pool().QueryRow(t.Context(), `SELECT c.identity_id = i.id AND c.person_id = i.person_id FROM chats c, identities i
 		WHERE i.id = $1`, omni.IdentityID(w.instance, "u1")).Scan(&with))
