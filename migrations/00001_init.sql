@@ -136,12 +136,11 @@ CREATE TABLE messages (
     deleted_at    timestamptz,
     created_at    timestamptz NOT NULL DEFAULT clock_timestamp(),
     updated_at    timestamptz NOT NULL DEFAULT clock_timestamp(),
-    -- For indexes: one that looks at the status or at updated_at itself would
-    -- make every change of them a new entry in all indexes of the table.
+    withheld_at   timestamptz,                     -- the last time that an earlier part of its message kept it back
+    -- For an index: one that looks at the status itself would make every change
+    -- of it a new entry in all indexes of the table.
     untaken       boolean GENERATED ALWAYS AS (
-                      direction = 'inbound' AND turn_id IS NULL AND status IN ('received', 'processing')) STORED,
-    withheld_at   timestamptz GENERATED ALWAYS AS (
-                      CASE WHEN status = 'cancelled' AND direction = 'outbound' AND turn_id IS NULL THEN updated_at END) STORED
+                      direction = 'inbound' AND turn_id IS NULL AND status IN ('received', 'processing')) STORED
 ) WITH (fillfactor = 80);
 CREATE INDEX messages_recent   ON messages (tenant_id, created_at DESC, id DESC);
 CREATE INDEX messages_chat     ON messages (chat_id, created_at DESC, id DESC);

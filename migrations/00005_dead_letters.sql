@@ -109,8 +109,8 @@ BEGIN
         IF d.turn_id IS NULL THEN
             -- Its time counts from now on, or it would be too old to be sent.
             -- Behind a part that was not sent the others were cancelled.
-            UPDATE messages SET status = 'queued', status_reason = '', error = '', retry_at = NULL, send_at = clock_timestamp(),
-                updated_at = clock_timestamp()
+            UPDATE messages SET status = 'queued', status_reason = '', withheld_at = NULL, error = '', retry_at = NULL,
+                send_at = clock_timestamp(), updated_at = clock_timestamp()
             WHERE id = ANY (m.id || ARRAY(SELECT b.id FROM outbound_behind(m) b WHERE b.status = 'cancelled'));
         ELSE
             t := turn_reopen(t, d.step);

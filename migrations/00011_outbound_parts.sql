@@ -36,7 +36,8 @@ BEGIN
     IF m.part_index = 0 OR m.turn_id IS NOT NULL OR m.status NOT IN ('queued', 'scheduled') OR NOT part_blocked(m) THEN
         RETURN false;
     END IF;
-    UPDATE messages SET status = 'cancelled', status_reason = withheld_reason(), updated_at = clock_timestamp() WHERE id = m.id;
+    UPDATE messages SET status = 'cancelled', status_reason = withheld_reason(), withheld_at = clock_timestamp(),
+        updated_at = clock_timestamp() WHERE id = m.id;
     INSERT INTO events (id, tenant_id, type, subject, instance_id, channel, chat_id, person_id, correlation_id, data)
     VALUES (uuid_v7(), m.tenant_id, 'message.deleted', m.id::text, m.instance_id, m.channel, m.chat_id, m.person_id, m.correlation_id,
             jsonb_build_object('messageId', m.id, 'chatId', m.chat_id, 'instanceId', m.instance_id, 'direction', 'outbound',

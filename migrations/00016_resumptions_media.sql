@@ -20,7 +20,7 @@ CREATE INDEX messages_withheld ON messages (withheld_at) WHERE withheld_at IS NO
 -- +goose StatementBegin
 CREATE FUNCTION outbound_release(m messages) RETURNS boolean LANGUAGE plpgsql AS $$
 BEGIN
-    UPDATE messages SET status = 'queued', status_reason = '', send_at = clock_timestamp(), updated_at = clock_timestamp()
+    UPDATE messages SET status = 'queued', status_reason = '', withheld_at = NULL, send_at = clock_timestamp(), updated_at = clock_timestamp()
     WHERE id IN (SELECT m.id UNION ALL SELECT b.id FROM outbound_behind(m) b)
       AND status = 'cancelled' AND status_reason = withheld_reason();
     RETURN FOUND;
@@ -43,7 +43,7 @@ DECLARE
     n      int := 0;
 BEGIN
     FOR found_ IN SELECT * FROM messages w
-                  WHERE w.withheld_at > now() - interval '1 day' AND w.status_reason = withheld_reason()
+                  WHERE w.withheld_at > now() - interval '1 day' AND w.status = 'cancelled' AND w.status_reason = withheld_reason()
                     AND NOT part_blocked(w)
                   ORDER BY w.withheld_at LIMIT p_limit LOOP
         PERFORM FROM chats WHERE id = found_.chat_id FOR NO KEY UPDATE SKIP LOCKED;

@@ -13,7 +13,7 @@ import (
 )
 
 const GetMessage = `-- name: GetMessage :one
-SELECT id, tenant_id, instance_id, channel, chat_id, person_id, identity_id, direction, kind, external_id, external_key, content, text, status, status_reason, sender_name, sender_platform_id, from_me, facts, reply_to, reply_to_external, access_decision, access_rule_id, access_reason, seq, turn_id, correlation_id, traceparent, part_index, part_count, epoch, attempts, error, send_at, sent_at, edited_at, deleted_at, created_at, updated_at, untaken, withheld_at, retry_at, uncertain, uncertain_try, doubtful, yields, shown, bubble FROM messages WHERE id = $1 AND tenant_id = $2 AND kind <> 'stub'
+SELECT id, tenant_id, instance_id, channel, chat_id, person_id, identity_id, direction, kind, external_id, external_key, content, text, status, status_reason, sender_name, sender_platform_id, from_me, facts, reply_to, reply_to_external, access_decision, access_rule_id, access_reason, seq, turn_id, correlation_id, traceparent, part_index, part_count, epoch, attempts, error, send_at, sent_at, edited_at, deleted_at, created_at, updated_at, withheld_at, untaken, retry_at, uncertain, uncertain_try, doubtful, yields, shown, bubble FROM messages WHERE id = $1 AND tenant_id = $2 AND kind <> 'stub'
 `
 
 type GetMessageParams struct {
@@ -64,8 +64,8 @@ func (q *Queries) GetMessage(ctx context.Context, arg GetMessageParams) (Message
 		&i.DeletedAt,
 		&i.CreatedAt,
 		&i.UpdatedAt,
-		&i.Untaken,
 		&i.WithheldAt,
+		&i.Untaken,
 		&i.RetryAt,
 		&i.Uncertain,
 		&i.UncertainTry,
@@ -222,7 +222,7 @@ func (q *Queries) RelatedTurns(ctx context.Context, turn uuid.UUID) ([]RelatedTu
 }
 
 const TurnReplies = `-- name: TurnReplies :many
-SELECT id, tenant_id, instance_id, channel, chat_id, person_id, identity_id, direction, kind, external_id, external_key, content, text, status, status_reason, sender_name, sender_platform_id, from_me, facts, reply_to, reply_to_external, access_decision, access_rule_id, access_reason, seq, turn_id, correlation_id, traceparent, part_index, part_count, epoch, attempts, error, send_at, sent_at, edited_at, deleted_at, created_at, updated_at, untaken, withheld_at, retry_at, uncertain, uncertain_try, doubtful, yields, shown, bubble FROM messages WHERE turn_id = $1 AND direction = 'outbound' ORDER BY created_at, part_index
+SELECT id, tenant_id, instance_id, channel, chat_id, person_id, identity_id, direction, kind, external_id, external_key, content, text, status, status_reason, sender_name, sender_platform_id, from_me, facts, reply_to, reply_to_external, access_decision, access_rule_id, access_reason, seq, turn_id, correlation_id, traceparent, part_index, part_count, epoch, attempts, error, send_at, sent_at, edited_at, deleted_at, created_at, updated_at, withheld_at, untaken, retry_at, uncertain, uncertain_try, doubtful, yields, shown, bubble FROM messages WHERE turn_id = $1 AND direction = 'outbound' ORDER BY created_at, part_index
 `
 
 func (q *Queries) TurnReplies(ctx context.Context, turnID uuid.NullUUID) ([]Message, error) {
@@ -274,8 +274,8 @@ func (q *Queries) TurnReplies(ctx context.Context, turnID uuid.NullUUID) ([]Mess
 			&i.DeletedAt,
 			&i.CreatedAt,
 			&i.UpdatedAt,
-			&i.Untaken,
 			&i.WithheldAt,
+			&i.Untaken,
 			&i.RetryAt,
 			&i.Uncertain,
 			&i.UncertainTry,

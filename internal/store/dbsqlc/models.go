@@ -375,8 +375,8 @@ type Message struct {
 	DeletedAt        *time.Time
 	CreatedAt        time.Time
 	UpdatedAt        time.Time
-	Untaken          *bool
 	WithheldAt       *time.Time
+	Untaken          *bool
 	RetryAt          *time.Time
 	Uncertain        int32
 	UncertainTry     int32
